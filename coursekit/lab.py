@@ -38,7 +38,8 @@ class Lab:
     def pick(self, *, quick: T, standard: T, full: T) -> T:
         """Return the value for this notebook's profile.
 
-        >>> Lab(seed=42, profile="quick").pick(quick=(2_000, 2), standard=(10_000, 8), full=(55_000, 20))
+        >>> lab = Lab(seed=42, profile="quick")
+        >>> lab.pick(quick=(2_000, 2), standard=(10_000, 8), full=(55_000, 20))
         (2000, 2)
         """
         return {"quick": quick, "standard": standard, "full": full}[self.profile]
