@@ -228,7 +228,7 @@ def _momentum_attribute(optimizer: Any) -> str:
             return "momentum"
         raise ArgumentError(
             f"OneCycle: expected an optimizer with momentum, got {name}(momentum=0.0); "
-            f"compile with {name}(momentum=0.95), or pass momentum=None to cycle the learning rate alone."
+            f"compile with {name}(momentum=0.95), or pass momentum=None to cycle the rate alone."
         )
     raise ArgumentError(
         f"OneCycle: expected one of {', '.join(_WITH_MOMENTUM + _WITH_BETA_1)}, got {name}, whose "
