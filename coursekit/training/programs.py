@@ -1,0 +1,197 @@
+"""Compiled loops: many training or evaluation steps of a Keras model in one XLA program."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+import numpy as np
+
+from coursekit._tf import keras, tf
+from coursekit.errors import ArgumentError
+
+_KEPT_PER_MODEL = 4
+_ALIGNMENT = 64  # bytes; TensorFlow's own, needed for an array that is used in place
+_LARGE = 1 << 24
+
+
+@functools.cache
+def say_once(sentence: str) -> None:
+    """Print `sentence` the first time it comes up in this process."""
+    print(sentence)
+
+
+class Batches:
+    """One data set on the device, cut into batches.
+
+    Attributes:
+        data: tensors in the structure of the arrays, `(x, y)` or `(x, y, sample_weight)`.
+        size, full, rest: rows in a full batch, number of full batches, rows in the last partial
+            batch (0 where there is none).
+        spec: what a step is traced for, one batch; rows unknown if there is a partial batch.
+    """
+
+    def __init__(self, arrays: tuple, batch_size: int):
+        flat = keras.tree.flatten(arrays)
+        self.n = len(flat[0])
+        self.size = min(batch_size, self.n)
+        self.full, self.rest = divmod(self.n, self.size)
+        rows = None if self.rest else self.size
+        self.spec = keras.tree.map_structure(
+            lambda a: tf.TensorSpec((rows, *a.shape[1:]), a.dtype), arrays
+        )
+        self.data = keras.tree.map_structure(_on_device, arrays)
+
+    @property
+    def steps(self) -> int:
+        """Batches in one epoch, the partial one included."""
+        return self.full + (self.rest > 0)
+
+    def rows(self, order: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the row numbers of the full batches, (full, size), and of the last, (rest,)."""
+        order = order.astype(np.int32)
+        cut = self.full * self.size
+        return tf.constant(order[:cut].reshape(self.full, self.size)), tf.constant(order[cut:])
+
+
+def _on_device(array: np.ndarray) -> tf.Tensor:
+    if array.nbytes < _LARGE or array.dtype == bool or tf.config.list_physical_devices("GPU"):
+        return tf.constant(array)
+    # tf.constant would hold two copies for a moment; a large data set is taken over as it is.
+    usable = array.flags.c_contiguous and array.flags.writeable
+    if not usable or array.ctypes.data % _ALIGNMENT:
+        memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+        first = -memory.ctypes.data % _ALIGNMENT
+        aligned = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+        aligned[...] = array
+        array = aligned
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+class Loop:
+    """One step of a model, traced once, and the XLA program that repeats it over the rows given."""
+
+    def __init__(self, model: Any, step: Any, spec: tuple):
+        self._chunk = 32
+        self._tried = False
+        self.compiled = not model.run_eagerly
+        if model.run_eagerly:
+            say_once("ck.fit: the model asks for run_eagerly=True; every step runs by itself.")
+            self.step = step
+            return
+        traced = tf.function(lambda batch: step(batch), autograph=False)
+        try:
+            self.step = traced.get_concrete_function(spec)
+        except (ValueError, TypeError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise ArgumentError(
+                f"ck.fit: the model cannot take a step on these arrays: {reason}"
+            ) from error
+        self._program = tf.function(self._repeat, jit_compile=True, autograph=False)
+
+    def advance(
+        self, batches: Batches, rows: tf.Tensor, start: int, stop: int
+    ) -> tuple[int, dict[str, Any]]:
+        """Run steps from `start` on, not beyond `stop`; return where it stands and the last logs.
+
+        It may stop early: after a chunk of about half a second, so that an interrupt is heard, and
+        right after a step that left the running loss not finite.
+        """
+        stop = min(stop, start + self._chunk)
+        began = time.perf_counter()
+        if self.compiled:
+            try:
+                reached, logs = self._program(
+                    batches.data, rows, tf.constant(start), tf.constant(stop)
+                )
+                reached = int(reached)
+                self._tried = True
+            except (tf.errors.OpError, NotImplementedError, TypeError, ValueError) as error:
+                if self._tried:
+                    raise
+                self.compiled = False
+                reason = str(error).strip().split("\n")[0]
+                say_once(f"ck.fit: XLA cannot compile this model, so it trains slower. ({reason})")
+        if not self.compiled:
+            reached, logs = self._one_by_one(batches, rows, start, stop)
+        seconds = time.perf_counter() - began
+        if seconds < 0.25 and stop == start + self._chunk:
+            self._chunk *= 2
+        elif seconds > 1:
+            self._chunk = max(1, self._chunk // 2)
+        return reached, logs
+
+    def on_rows(self, batches: Batches, rows: tf.Tensor) -> dict[str, Any]:
+        """Run one step on the rows given, as many as they are."""
+        return self.step(_take(batches.data, rows))
+
+    def _one_by_one(self, batches: Batches, rows: tf.Tensor, start: int, stop: int) -> tuple:
+        reached, logs = start, {}
+        while reached < stop and is_finite(logs):
+            logs = self.on_rows(batches, rows[reached])
+            reached += 1
+        return reached, logs
+
+    def _repeat(self, data: Any, rows: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tuple:
+        def more(i: tf.Tensor, logs: dict) -> tf.Tensor:
+            if "loss" not in logs:
+                return i < stop
+            return (i < stop) & tf.math.is_finite(logs["loss"])
+
+        def body(i: tf.Tensor, logs: dict) -> tuple:
+            return i + 1, self.step(_take(data, rows[i]))
+
+        nothing = tf.nest.map_structure(
+            lambda spec: tf.zeros(spec.shape, spec.dtype), self.step.structured_outputs
+        )
+        return tf.while_loop(more, body, (start, nothing), parallel_iterations=1)
+
+
+def _take(data: Any, rows: tf.Tensor) -> Any:
+    return keras.tree.map_structure(lambda tensor: tf.gather(tensor, rows), data)
+
+
+def is_finite(logs: dict[str, Any]) -> bool:
+    """Whether the running loss in `logs` is a finite number (or not there at all)."""
+    return bool(np.isfinite(np.asarray(logs.get("loss", 0.0))).all())
+
+
+def loop_for(model: Any, kind: str, batches: Batches) -> Loop:
+    """Return the loop of the model's "train" or "test" step, traced earlier where that is valid.
+
+    A traced step holds the optimizer, its class and its plain numbers, the metrics and the
+    trainable weights of the moment; when any of them is another one, it is traced anew.
+    """
+    # Past Keras' attribute tracking; there it lives exactly as long as the model.
+    kept = model.__dict__.setdefault("_coursekit_loops", [])
+    for entry in kept:
+        if entry[0] == (kind, batches.spec) and _same(entry[1], _traced_in(model)):
+            return entry[2]
+    loop = Loop(model, model.train_step if kind == "train" else model.test_step, batches.spec)
+    kept.append(((kind, batches.spec), _traced_in(model), loop))
+    del kept[:-_KEPT_PER_MODEL]
+    return loop
+
+
+def _traced_in(model: Any) -> list:
+    optimizer = model.optimizer
+    plain = (bool, int, float, str, type(None))
+    numbers = sorted((k, v) for k, v in vars(optimizer).items() if isinstance(v, plain))
+    return [
+        optimizer,
+        type(optimizer),
+        vars(optimizer).get("_learning_rate"),
+        str(numbers),
+        bool(model.run_eagerly),
+        *model.metrics,
+        *model.trainable_variables,
+        str([layer.trainable for layer in model._flatten_layers()]),
+    ]
+
+
+def _same(one: list, other: list) -> bool:
+    def equal(a: Any, b: Any) -> bool:
+        return a is b or (isinstance(a, str) and a == b)
+
+    return len(one) == len(other) and all(map(equal, one, other))
