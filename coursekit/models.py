@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from coursekit._arguments import drop_rate, whole_number
 from coursekit._tf import keras
 from coursekit.errors import ArgumentError
 
@@ -76,11 +77,14 @@ def mlp(
     """
     if isinstance(input_shape, (int, str)):
         raise TypeError(f"input_shape must be a tuple such as (28, 28), but is {input_shape!r}")
-    shape = tuple(_whole("each size of input_shape", size, least=1) for size in input_shape)
-    n_classes = _whole("n_classes", n_classes, least=2)
-    hidden = _whole("hidden", hidden, least=0)
-    units = _whole("units", units, least=1)
-    dropout, alpha_dropout = _rate("dropout", dropout), _rate("alpha_dropout", alpha_dropout)
+    shape = tuple(whole_number("each size of input_shape", size, least=1) for size in input_shape)
+    n_classes = whole_number("n_classes", n_classes, least=2)
+    hidden = whole_number("hidden", hidden, least=0)
+    units = whole_number("units", units, least=1)
+    dropout, alpha_dropout = (
+        drop_rate("dropout", dropout),
+        drop_rate("alpha_dropout", alpha_dropout),
+    )
 
     layers = [keras.Input(shape), keras.layers.Flatten()]
     for i in range(hidden):
@@ -151,22 +155,3 @@ def _own_initializer(initializer: Any, i: int) -> keras.initializers.Initializer
     if isinstance(config.get("seed"), int):
         config["seed"] += i
     return found.from_config(config)
-
-
-def _whole(what: str, value: Any, *, least: int) -> int:
-    try:
-        number = value.__index__()
-    except AttributeError:
-        raise TypeError(f"{what} must be a whole number, but is {value!r}") from None
-    if isinstance(value, bool) or number < least:
-        raise ArgumentError(f"{what} must be a whole number from {least} on, but is {value!r}")
-    return number
-
-
-def _rate(what: str, value: Any) -> float:
-    if isinstance(value, str) or not hasattr(value, "__float__"):
-        raise TypeError(f"{what} must be a number in [0, 1), but is {value!r}")
-    rate = float(value)
-    if not 0 <= rate < 1:
-        raise ArgumentError(f"{what} must be a rate in [0, 1), but is {value!r}")
-    return rate
