@@ -22,6 +22,7 @@ def describe(budget):
 
 
 def train(job, tell):
+    began = time.time()
     _note("started", f"{job.key} {os.getpid()}")
     state = zlib.crc32(job.variant.encode()) + 31 * job.seed
     accuracies = []
@@ -36,6 +37,7 @@ def train(job, tell):
         raise MemoryError("no room for the toy")
     best = max(range(len(accuracies)), key=lambda i: accuracies[i])
     _note("finished", job.key)
+    _note("spans", f"{job.key} {began} {time.time()}")
     return {
         "history": {"val_accuracy": accuracies},
         "best_epoch": best + 1,

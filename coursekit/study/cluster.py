@@ -45,10 +45,11 @@ class DaskWorkers:
                 "scheduler: expected Dask to be installed, but it is not; "
                 'install it with: pip install "dask[distributed]".'
             ) from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self._levels = _silence()
         try:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, RuntimeError):
+            _restore(self._levels)
             raise ArgumentError(
                 f"scheduler: expected the address of a running Dask scheduler, got {address!r}, "
                 f"where none answers within {timeout:g} seconds."
@@ -58,6 +59,7 @@ class DaskWorkers:
         self._happened: queue.Queue[Any] = queue.Queue()
         self._in_flight: dict[str, tuple[Job, Any]] = {}
         self._places: dict[str, str] = {}
+        self._gone = False
         if not self._workers():
             try:
                 self._client.wait_for_workers(1, timeout=timeout)
@@ -93,21 +95,25 @@ class DaskWorkers:
 
     def free(self) -> int:
         """Return how many more jobs can be submitted now."""
-        return len(self._workers()) - len(self._in_flight)
+        return 0 if self._gone else len(self._workers()) - len(self._in_flight)
 
     def submit(self, job: Job) -> None:
         """Start a job on a worker that has none, if possible."""
         idle = [worker for worker in self._workers() if worker not in self._places.values()]
-        future = self._client.submit(
-            _train_on_worker,
-            self._trainer.train,
-            job,
-            self._topic,
-            key=f"{self._topic}-{job.key}-{uuid.uuid4().hex[:6]}",
-            pure=False,
-            workers=idle[:1] or None,
-            allow_other_workers=True,
-        )
+        try:
+            future = self._client.submit(
+                _train_on_worker,
+                self._trainer.train,
+                job,
+                self._topic,
+                key=f"{self._topic}-{job.key}-{uuid.uuid4().hex[:6]}",
+                pure=False,
+                workers=idle[:1] or None,
+                allow_other_workers=bool(idle),
+            )
+        except (OSError, RuntimeError):
+            self._gone = True
+            return
         self._in_flight[job.key] = (job, future)
         self._places[job.key] = idle[0] if idle else ""
         future.add_done_callback(lambda done, key=job.key: self._happened.put((key, done)))
@@ -126,7 +132,7 @@ class DaskWorkers:
                     events.append(event)
         except queue.Empty:
             pass
-        if self._client.status != "running":
+        if not events and (self._gone or self._client.status != "running"):
             raise StudyError(
                 f"The Dask scheduler at {self._address} is gone: what is done is kept. Start it, "
                 "and the same command goes on from there."
@@ -139,9 +145,14 @@ class DaskWorkers:
             future.release()
         self._in_flight = {}
         self._client.close(timeout=2)
+        _restore(self._levels)
 
     def _workers(self) -> list[str]:
-        return list(self._client.scheduler_info(n_workers=-1)["workers"])
+        try:
+            return list(self._client.scheduler_info(n_workers=-1)["workers"])
+        except (OSError, RuntimeError, KeyError):  # gone, closed, or on its way to either
+            self._gone = True
+            return []
 
     def _event(self, said: Any, content: Any) -> Event | None:
         if isinstance(content, dict):
@@ -155,11 +166,15 @@ class DaskWorkers:
             return None
         job, future = self._in_flight.pop(said)
         del self._places[said]
-        if future.status == "finished":
-            return Done(job, future.result())
         if future.status == "error":
             return Failed(job, _why(future.exception()))
-        return Failed(job, "the scheduler dropped it")
+        try:
+            if future.status == "finished":
+                return Done(job, future.result())
+        except OSError:
+            pass
+        self._gone = True  # cancelled, or finished with nobody left to hand the result over
+        return None
 
     def _started(self, key: str, worker: str) -> Event | None:
         job = self._in_flight[key][0]
@@ -167,6 +182,19 @@ class DaskWorkers:
         if before in ("", worker) or before in self._workers():
             return None
         return Note(f"{job.title}: its worker {before} is gone; it runs again on {worker}.")
+
+
+def _silence() -> dict[str, int]:
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = {logger.name: logger.level for logger in loggers}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    return levels
+
+
+def _restore(levels: dict[str, int]) -> None:
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def _probe(describe: Callable[[Budget], DataInfo], budget: Budget) -> tuple[str, DataInfo]:
