@@ -149,6 +149,8 @@ def _layers_placed(model: keras.Model, outer: tf.Graph) -> Iterator[None]:
 
 def _placed(layer: Any, outer: tf.Graph) -> Callable:
     call = layer.call
+    parts = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
+    noisy = any(_is_dropout(part) for part in parts)
     switch = {}
     if _is_dropout(layer) and "training" in layer.call_signature_parameters:
         switch = {"training": True}
@@ -156,12 +158,13 @@ def _placed(layer: Any, outer: tf.Graph) -> Callable:
     def placed(*args: Any, **kwargs: Any) -> Any:
         kwargs |= switch
         tensors = [value for value in tf.nest.flatten((args, kwargs)) if tf.is_tensor(value)]
-        if tensors and all(getattr(tensor, "graph", None) is outer for tensor in tensors):
+        known = tensors and all(getattr(tensor, "graph", None) is outer for tensor in tensors)
+        if known and not noisy:
             try:
                 with outer.as_default():
                     return call(*args, **kwargs)
             except _NoiseWanted:
-                pass
+                pass  # noise of a layer of the user's own
         return call(*args, **kwargs)
 
     return placed
