@@ -35,7 +35,8 @@ def _linear_model(draw: np.random.Generator, momentum: float) -> Any:
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.set_weights([draw.normal(size=(3, 1)), draw.normal(size=1)])
-    model.compile(optimizer=keras.optimizers.SGD(0.03, momentum=momentum), loss="mse")
+    optimizer = keras.optimizers.SGD(0.03, momentum=momentum)
+    model.compile(optimizer, loss="mse", metrics=["mae"] if momentum else [])
     return model
 
 

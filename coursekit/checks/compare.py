@@ -85,7 +85,7 @@ def close_each(got: Sequence[Any], want: Sequence[Any], rtol: float = 1e-5) -> l
     The tolerance is relative to the value, plus a tenth of that relative to the largest value of
     all, so that rounding in float32 near zero is no mistake.
     """
-    if want and isinstance(want[0], tuple):
+    if len(want) and isinstance(want[0], tuple):
         parts = zip(*want, strict=True)
         columns = [
             close_each([g[i] if isinstance(g, tuple) else np.nan for g in got], list(part), rtol)

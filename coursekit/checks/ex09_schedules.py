@@ -145,7 +145,7 @@ def _pair(part: int) -> Callable[[Any], float]:
 
 
 @TASKS.task(
-    "1cycle: rate and momentum",
+    "Rate and momentum of 1cycle",
     hints=(
         "Name the corners first: at which steps do rise, fall and last stretch end? The last step "
         "is `total_steps - 1`; the last stretch takes a tenth of it, rise and fall share the rest.",
@@ -229,8 +229,9 @@ def power_schedule(answer: Any) -> None:
     hints=(
         "`np.geomspace` grows by a constant factor. Before the first step keep a copy of every "
         "variable; after the last, assign it back.",
-        "`model.train_on_batch(x, y)` does one update and returns that batch's own loss, measured "
-        "before the update. `model.optimizer.learning_rate = rate` reaches the compiled step.",
+        "`model.train_on_batch(x, y, return_dict=True)['loss']` does one update and gives that "
+        "batch's own loss, measured before it. Without `return_dict` a model with metrics returns "
+        "a list. `model.optimizer.learning_rate = rate` reaches the compiled step.",
         "The optimizer has variables of its own (`model.optimizer.variables`: step counter, "
         "learning rate, velocities). They exist once it is built: "
         "`model.optimizer.build(model.trainable_variables)` does it if it was not yet.",
