@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from coursekit._arguments import whole_number
 from coursekit.errors import ArgumentError
 
 Seed = int | np.random.Generator | None
@@ -35,15 +36,6 @@ def number(name: str, value: Any, low: float, high: float = np.inf, *, ends: str
     return float(value)
 
 
-def whole_number(name: str, value: Any, low: int = 1) -> int:
-    """Return `value` as an int after checking that it is a whole number of at least `low`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number, got {value!r}.")
-    if value < low:
-        raise ArgumentError(f"{name} must be at least {low}, got {value!r}.")
-    return int(value)
-
-
 def real_array(name: str, value: Any) -> np.ndarray:
     """Return `value` as a float64 array; TypeError if it does not hold real numbers."""
     array = np.asarray(value)
@@ -62,4 +54,4 @@ def generator(seed: Seed) -> np.random.Generator:
         return seed
     if seed is None:
         return np.random.default_rng(random.getrandbits(64))
-    return np.random.default_rng(whole_number("seed", seed, low=0))
+    return np.random.default_rng(whole_number("seed", seed, least=0))

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from coursekit._arguments import whole_number
 from coursekit.errors import ArgumentError
-from coursekit.scratch._arguments import number, real_array, whole_number
+from coursekit.scratch._arguments import number, real_array
 
 
 def gradient_check(
@@ -39,7 +40,7 @@ def gradient_check(
     True
     """
     step = number("step", step, 0, ends="()")
-    entries = whole_number("entries", entries)
+    entries = whole_number("entries", entries, least=1)
     rng = np.random.default_rng(seed)
     x = real_array("x", x).copy()
     original = copy.deepcopy(layer)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from coursekit._arguments import whole_number
 from coursekit.scratch import activations
-from coursekit.scratch._arguments import Seed, generator, number, whole_number
+from coursekit.scratch._arguments import Seed, generator, number
 from coursekit.scratch.base import Layer
 from coursekit.scratch.initialisers import Initialiser, zeros
 from coursekit.scratch.initialisers import get as get_initialiser
@@ -51,7 +52,7 @@ class Dense(Layer):
         seed: Seed = None,
     ) -> None:
         super().__init__()
-        shape = (whole_number("fan_in", fan_in), whole_number("fan_out", fan_out))
+        shape = (whole_number("fan_in", fan_in, least=1), whole_number("fan_out", fan_out, least=1))
         self.n_features = fan_in
         self.params["W"] = get_initialiser(initialiser)(shape, seed=generator(seed))
         if use_bias:
@@ -142,7 +143,7 @@ class BatchNorm(Layer):
 
     def __init__(self, n_features: int, *, momentum: float = 0.99, epsilon: float = 1e-3) -> None:
         super().__init__()
-        self.n_features = whole_number("n_features", n_features)
+        self.n_features = whole_number("n_features", n_features, least=1)
         self.momentum = number("momentum", momentum, 0, 1, ends="[]")
         self.epsilon = number("epsilon", epsilon, 0, ends="()")
         self.params = {"gamma": np.ones(n_features), "beta": np.zeros(n_features)}
@@ -181,7 +182,7 @@ class LayerNorm(Layer):
 
     def __init__(self, n_features: int, *, epsilon: float = 1e-3) -> None:
         super().__init__()
-        self.n_features = whole_number("n_features", n_features)
+        self.n_features = whole_number("n_features", n_features, least=1)
         self.epsilon = number("epsilon", epsilon, 0, ends="()")
         self.params = {"gamma": np.ones(n_features), "beta": np.zeros(n_features)}
 

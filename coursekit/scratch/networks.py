@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from coursekit._arguments import whole_number
 from coursekit.errors import ArgumentError
-from coursekit.scratch._arguments import Seed, generator, whole_number
+from coursekit.scratch._arguments import Seed, generator
 from coursekit.scratch.base import Layer
 from coursekit.scratch.initialisers import Initialiser
 from coursekit.scratch.layers import Activation, BatchNorm, Dense, SoftmaxCrossEntropy
@@ -86,7 +87,7 @@ def deep_stack(
     >>> [type(layer).__name__ for layer in network.layers]
     ['Dense', 'Activation', 'Dense', 'Activation', 'Dense']
     """
-    widths = [whole_number("units", n) for n in units]
+    widths = [whole_number("units", n, least=1) for n in units]
     if len(widths) < 2:
         raise ArgumentError(f"units must name the inputs and at least one layer, got {widths}.")
     rng = generator(seed)
