@@ -62,11 +62,12 @@ def prepare(sections: tuple[str, ...]) -> Path:
     what stands in the way: the machine, the disk, a permission, the network.
     """
     _check_machine()
+    needed = "".join(requirements.locked(sections).values())
     try:
         with _alone() as handle:
             if not is_complete(sections):
                 started = time.monotonic()
-                _prepare(sections, handle)
+                _prepare(sections, needed, handle)
                 print(f"The environment is ready after {time.monotonic() - started:.0f} s.\n")
     except PermissionError as error:
         raise CourseError(
@@ -81,7 +82,7 @@ def prepare(sections: tuple[str, ...]) -> Path:
     return python()
 
 
-def _prepare(sections: tuple[str, ...], handle: int) -> None:
+def _prepare(sections: tuple[str, ...], needed: str, handle: int) -> None:
     found = _adopt()
     _check_space()
     if found is None:
@@ -98,8 +99,7 @@ def _prepare(sections: tuple[str, ...], handle: int) -> None:
     packages = _site_packages()
     if interrupted:
         drop_half_installed(packages)
-    needed = requirements.locked(sections)
-    install(python(), "".join(needed.values()), packages, CACHE, handle)
+    install(python(), needed, packages, CACHE, handle)
     # ASCII and executable, since the encoding of a .pth file differs between Python versions
     line = f"import sys; sys.path.append({str(requirements.ROOT)!a})\n"
     (packages / "coursekit.pth").write_text(line, encoding="ascii")

@@ -95,6 +95,7 @@ def drop_half_installed(packages: Path) -> list[str]:
     pip takes any `.dist-info` folder for an installed package. One without INSTALLER (pip's last
     file), or whose RECORD names files that are missing or of another size, is removed, so that the
     next run installs the package again. `~name` folders are what a cut uninstallation left.
+    Compiled files do not count: Python makes them anew.
     """
     dropped = []
     for left in packages.glob("~*"):
@@ -111,10 +112,11 @@ def _is_whole(info: Path) -> bool:
         if not (info / "INSTALLER").is_file():
             return False
         with (info / "RECORD").open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if len(row) == 3 and row[2]]
-        return bool(rows) and all(
-            os.stat(os.path.join(info.parent, name)).st_size == int(size)  # noqa: PTH116, PTH118
-            for name, _, size in rows
-        )
+            rows = [row for row in csv.reader(file) if not row[0].endswith(".pyc")]
+        for name, _, size in rows:
+            there = os.stat(os.path.join(info.parent, name)).st_size  # noqa: PTH116, PTH118
+            if size and there != int(size):
+                return False
+        return bool(rows)
     except (OSError, ValueError):
         return False

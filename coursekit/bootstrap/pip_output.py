@@ -9,6 +9,7 @@ from typing import TextIO
 _EVENTS = (
     ("ignored", re.compile(r"Ignoring [\w.-]+: markers ")),
     ("found", re.compile(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)")),
+    ("found", re.compile(r"Processing (?:.*[/\\])?([\w.]+)-\d[^/\\]*\.whl")),
     ("size", re.compile(r"\s+(?:Downloading|Using cached) \S+ \(([\d.]+ \w+)\)")),
     ("install", re.compile(r"Installing collected packages: (.+)")),
     ("retry", re.compile(r"WARNING: Retrying ")),
@@ -106,7 +107,7 @@ def explain(output: str) -> str:
             "A downloaded package is not the one that requirements.lock asks for: remove it from "
             f"pip's cache with `python3 -m pip cache purge`, {_AGAIN}."
         )
-    if _NETWORK.search(output):
+    if _NETWORK.search(output[-3000:]):
         return (
             "The package registry cannot be reached: check the network (or set HTTPS_PROXY, or "
             f"PIP_INDEX_URL to a mirror), {_AGAIN}; what is already there is kept."
