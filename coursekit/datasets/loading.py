@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from coursekit.datasets import cache, download, embedded, images, readers
 from coursekit.datasets.archives import open_members
 from coursekit.datasets.arrays import Arrays
@@ -22,6 +24,8 @@ from coursekit.errors import ArgumentError, DataError
 
 SOURCES = ("auto", "official", "imported", "embedded")
 _made: dict[str, Cached] = {}
+_used: dict[str, str] = {}
+_used: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def load(name: str, *, source: str = "auto", n_valid: int = 5000, seed: int = 42
     check_integer("n_valid", n_valid)
     check_integer("seed", seed)
     shown, origin, cached = _obtain(spec, source)
+    _used[name] = origin
     arrays = cached.arrays
     most = len(arrays.y_train) - len(shown.class_names)
     if n_valid > most:
@@ -68,12 +73,25 @@ def load(name: str, *, source: str = "auto", n_valid: int = 5000, seed: int = 42
             f"that {name} has here, not {n_valid:,}"
         )
     train, valid = split_validation(arrays.y_train, arrays.groups, n_valid, seed)
+    # Plain views: indexing a mapped array itself would give mapped types back.
+    pixels = np.asarray(arrays.x_train)
     parts = {
-        "train": new_part(arrays.x_train, arrays.y_train, train),
-        "valid": new_part(arrays.x_train, arrays.y_train, valid),
-        "test": new_part(arrays.x_test, arrays.y_test),
+        "train": new_part(pixels, arrays.y_train, train),
+        "valid": new_part(pixels, arrays.y_train, valid),
+        "test": new_part(np.asarray(arrays.x_test), arrays.y_test),
     }
+    _used[name] = origin
     return Dataset(name, origin, shown.class_names, parts, cached.digest)
+
+
+def used() -> dict[str, str]:
+    """What this process has loaded: each name with its source; the headless run tells it."""
+    return dict(_used)
+
+
+def used() -> dict[str, str]:
+    """Which data sets this process has loaded, and from which source."""
+    return dict(_used)
 
 
 def fetch(name: str) -> Status:
