@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from coursekit.datasets.cache import cache_dir
 from coursekit.datasets.dataset import Dataset
-from coursekit.datasets.loading import Status, fetch, import_data, load, status, used, verify
+from coursekit.datasets.inventory import Status, status, verify
+from coursekit.datasets.loading import fetch, import_data, load, used
 from coursekit.datasets.registry import names
 
 __all__ = [
@@ -23,7 +24,6 @@ __all__ = [
     "load",
     "names",
     "status",
-    "used",
     "used",
     "verify",
 ]

@@ -259,8 +259,7 @@ def new_part(pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = N
     """A part with all rows of `pixels`, or some of them; labels become read-only int32."""
     if rows is None:
         rows = np.arange(len(pixels))
-    # A plain view: indexing the mapped array itself would give mapped types back.
-    return Part(np.asarray(pixels), rows, labels[rows].astype(np.int32))
+    return Part(pixels, rows, labels[rows].astype(np.int32))
 
 
 def check_integer(argument: str, value: object, least: int = 0) -> None:

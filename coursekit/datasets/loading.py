@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,30 +16,15 @@ from coursekit.datasets.archives import open_members
 from coursekit.datasets.arrays import Arrays
 from coursekit.datasets.cache import Cached
 from coursekit.datasets.dataset import Dataset, check_integer, new_part
+from coursekit.datasets.inventory import Status, status_of
 from coursekit.datasets.notices import progress, say_once
-from coursekit.datasets.registry import DATASETS, DatasetSpec, spec_of
+from coursekit.datasets.registry import DatasetSpec, spec_of
 from coursekit.datasets.splitting import split_validation
 from coursekit.errors import ArgumentError, DataError
 
 SOURCES = ("auto", "official", "imported", "embedded")
 _made: dict[str, Cached] = {}
 _used: dict[str, str] = {}
-_used: dict[str, str] = {}
-
-
-@dataclass(frozen=True)
-class Status:
-    """What `load(name)` would give now without any download.
-
-    `source` is "official", "imported" or "embedded"; `images` counts training and test; `size` is
-    bytes on disk; `note` says what is wrong or what to do, and is empty when all is well.
-    """
-
-    name: str
-    source: str
-    images: int
-    size: int
-    note: str = ""
 
 
 def load(name: str, *, source: str = "auto", n_valid: int = 5000, seed: int = 42) -> Dataset:
@@ -64,7 +48,6 @@ def load(name: str, *, source: str = "auto", n_valid: int = 5000, seed: int = 42
     check_integer("n_valid", n_valid)
     check_integer("seed", seed)
     shown, origin, cached = _obtain(spec, source)
-    _used[name] = origin
     arrays = cached.arrays
     most = len(arrays.y_train) - len(shown.class_names)
     if n_valid > most:
@@ -89,17 +72,12 @@ def used() -> dict[str, str]:
     return dict(_used)
 
 
-def used() -> dict[str, str]:
-    """Which data sets this process has loaded, and from which source."""
-    return dict(_used)
-
-
 def fetch(name: str) -> Status:
     """Download a data set into the cache (or make an embedded one); nothing if it is there."""
     spec = spec_of(name)
     if spec.embedded:
         _embedded(spec, insist=True)
-        return _status(spec)
+        return status_of(spec)
     try:
         there = cache.open_cached(name, "official")
     except cache.DamagedCacheError as error:
@@ -110,7 +88,7 @@ def fetch(name: str) -> Status:
             _download(spec, insist=True)
         except DataError as error:
             raise DataError(f"{name} cannot be fetched: {error}") from error
-    return _status(spec)
+    return status_of(spec)
 
 
 def import_data(name: str, path: str | Path) -> Status:
@@ -139,27 +117,6 @@ def import_data(name: str, path: str | Path) -> Status:
     source = "official" if official else "imported"
     cached = cache.store(name, source, arrays)
     return Status(name, source, arrays.n_images, cached.size)
-
-
-def status() -> list[Status]:
-    """What is there of every data set; touches no network and makes nothing."""
-    return [_status(spec) for spec in DATASETS.values()]
-
-
-def verify() -> list[Status]:
-    """Hash everything in the cache again; one entry for each cached set, damage in its `note`."""
-    found = []
-    for spec in DATASETS.values():
-        for source in ("embedded",) if spec.embedded else ("official", "imported"):
-            recipe = embedded.RECIPE if spec.embedded else 0
-            try:
-                cached = cache.open_cached(spec.name, source, recipe=recipe, thorough=True)
-            except cache.DamagedCacheError as error:
-                found.append(Status(spec.name, source, 0, 0, str(error)))
-            else:
-                if cached is not None:
-                    found.append(_present(spec.name, source, cached))
-    return found
 
 
 def _obtain(spec: DatasetSpec, source: str) -> tuple[DatasetSpec, str, Cached]:
@@ -265,27 +222,3 @@ def _kept(spec: DatasetSpec, source: str, arrays: Arrays, *, insist: bool) -> Ca
         say_once(f"{spec.name} is kept in memory only: {error}")
         _made[spec.name] = Cached(arrays, cache.digest_of(arrays), 0)
         return _made[spec.name]
-
-
-def _status(spec: DatasetSpec) -> Status:
-    notes = []
-    for source in ("embedded",) if spec.embedded else ("official", "imported"):
-        try:
-            recipe = embedded.RECIPE if spec.embedded else 0
-            cached = cache.open_cached(spec.name, source, recipe=recipe)
-        except cache.DamagedCacheError as error:
-            notes.append(str(error))
-            continue
-        if cached is not None:
-            return _present(spec.name, source, cached, "; ".join(notes))
-    if spec.stand_in is not None:
-        notes.append(
-            f"'{spec.stand_in}' stands in; `python -m coursekit data fetch {spec.name}` or "
-            f"`data import {spec.name} PATH` brings the real images"
-        )
-    images_there = embedded.n_images(spec.stand_in or spec.name)
-    return Status(spec.name, "embedded", images_there, 0, "; ".join(notes))
-
-
-def _present(name: str, source: str, cached: Cached, note: str = "") -> Status:
-    return Status(name, source, cached.arrays.n_images, cached.size, note)
