@@ -21,7 +21,7 @@ from scipy.special import erf
 from coursekit.errors import ArgumentError
 from coursekit.scratch._arguments import real_array
 
-# Klambauer et al. 2017, eq. 14: the fixed point (mean 0, variance 1) of the SELU map.
+# Klambauer et al. 2017: the fixed point (mean 0, variance 1) of the SELU map.
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
