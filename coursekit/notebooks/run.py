@@ -62,7 +62,9 @@ def _run(
     try:
         nb = nbformat.read(notebook.path, as_version=4)
     except (OSError, ValueError, AttributeError) as error:
-        raise NotebookError(f"{notebook.label} is not a readable notebook: {error}") from error
+        reason = str(error).splitlines()[0]
+        outcome = Outcome(failure=f"the file is not a readable notebook ({reason}).")
+        return Result(notebook, outcome, 0, 0, 0)
     outcome = execute(
         nb,
         profile=profile,
