@@ -29,6 +29,7 @@ def check_one_cycle_callback(callback: Any, optimizer_class: Any) -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
     optimizer = optimizer_class(learning_rate=own_rate, momentum=own_momentum)
     model.compile(optimizer=optimizer, loss=lambda y_true, y_pred: y_pred)
+    optimizer.build(model.trainable_variables)  # some make their variable only then
     watch = _moves(keras)()
     last_move = np.zeros(4)
     for again in (False, True):

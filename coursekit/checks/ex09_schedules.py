@@ -120,7 +120,8 @@ def cosine_with_warmup(answer: Any) -> None:
         for step in (0, 1, w // 2, w - 1, w, w + 1, (w + n) // 2, n - 1)
     ]
     agree(answer, formulas.cosine, cases, mistakes=formulas.COSINE_MISTAKES)
-    past = [(n + d, eta, w, n) for eta, w, n in plans for d in (0, 1, (n - w) // 2, n)]
+    # The top is among these steps so that rounding near 0 is measured against it.
+    past = [(t, eta, w, n) for eta, w, n in plans for t in (w, n, n + 1, n + (n - w) // 2, 2 * n)]
     agree(
         answer,
         formulas.cosine,

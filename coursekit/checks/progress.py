@@ -13,7 +13,7 @@ import platformdirs
 
 from coursekit.checks import display
 from coursekit.checks.tasks import TaskList
-from coursekit.checks.verdict import CORRECT
+from coursekit.checks.verdict import CORRECT, CRASHED, WRONG
 
 
 def progress_folder() -> Path | None:
@@ -137,7 +137,7 @@ class ProgressTable:
         for task in tasks:
             state = "✔ done" if task.name in store.done else "○ open"
             last = store.last.get(task.name, "")
-            if last and (last == CORRECT) != (task.name in store.done):
+            if last in (WRONG, CRASHED):
                 state += f" (last try: {last})"
             rows.append((state, task.name, task.title))
         n_done = sum(task.name in store.done for task in tasks)

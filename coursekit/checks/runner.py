@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import re
 import sysconfig
 from pathlib import Path
@@ -14,9 +15,12 @@ from coursekit.checks.tasks import Task
 from coursekit.checks.untouched import is_untouched
 from coursekit.checks.verdict import CORRECT, CRASHED, NOT_ATTEMPTED, WRONG, Verdict, Wrong
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = tuple(
-    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_NOT_OWN = tuple(
+    str(Path(folder).resolve()) + os.sep
+    for folder in (
+        Path(__file__).parent.parent,
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    )
 )
 _OWN_PSEUDO_FILES = ("<ipython", "<string>", "<stdin>", "<cell")
 _PRINTED_LINES = 5
@@ -40,10 +44,10 @@ def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
         except KeyboardInterrupt:
             raise
         except TimeUp as late:
-            outcome, where = CRASHED, _own_place(late.__traceback__)
+            outcome, where = CRASHED, _own_place(late.__traceback__, task)
             reason = f"It ran for more than {task.seconds:g} seconds and was stopped. Does it end?"
         except BaseException as error:  # SystemExit too: no answer may end the kernel
-            outcome, where = CRASHED, _own_place(error.__traceback__)
+            outcome, where = CRASHED, _own_place(error.__traceback__, task)
             reason = _in_words(error)
             if not where:
                 reason += " (while the check used your answer, not in a line of your own code)"
@@ -52,12 +56,12 @@ def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
     return Verdict(task.name, task.title, outcome, reason, where, printed)
 
 
-def _own_place(traceback: TracebackType | None) -> str:
+def _own_place(traceback: TracebackType | None, task: Task) -> str:
     """Return the innermost line of the learner's own code, without a path; "" if there is none."""
     place = ""
     while traceback is not None:
         code, line = traceback.tb_frame.f_code, traceback.tb_lineno
-        if _is_own(code.co_filename):
+        if _is_own(code.co_filename) and code is not task.check.__code__:
             source = linecache.getline(code.co_filename, line, traceback.tb_frame.f_globals).strip()
             name = "the cell" if code.co_name == "<module>" else f"`{code.co_name}`"
             place = f"{name}, line {line}" + (f": `{source}`" if source else "")
@@ -70,7 +74,7 @@ def _is_own(filename: str) -> bool:
         return filename.startswith(_OWN_PSEUDO_FILES)
     if "__autograph_generated_file" in filename or "site-packages" in filename:
         return False
-    return not filename.startswith((_PACKAGE, *_LIBRARIES))
+    return not str(Path(filename).resolve()).startswith(_NOT_OWN)
 
 
 def _in_words(error: BaseException) -> str:
@@ -88,6 +92,6 @@ def _in_words(error: BaseException) -> str:
 
 def _last_lines(output: str) -> str:
     # A progress bar overwrites its line; only what is seen last counts.
-    lines = [re.split(r"[\r\b]+", line.rstrip())[-1] for line in output.splitlines()]
+    lines = [re.split(r"[\r\b]+", line.rstrip())[-1] for line in output.split("\n")]
     lines = [re.sub(r"\x1b\[[0-9;]*\w", "", line)[:200] for line in lines if line.strip()]
     return "\n".join(lines[-_PRINTED_LINES:])

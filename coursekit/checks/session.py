@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,9 +69,11 @@ class TaskCheck:
     def __call__(self, *answers: Any) -> Verdict:
         """Check the answer and return the verdict, which a notebook shows by itself."""
         task = self._task
-        if not answers:
+        expected = list(inspect.signature(task.check).parameters)
+        if len(answers) != len(expected):
             raise ArgumentError(
-                f"ex.{task.name}: expected your answer, got nothing; write ex.{task.name}(ANSWER)."
+                f"ex.{task.name}: expected {len(expected)} argument{'s' * (len(expected) > 1)}, "
+                f"{task.name}({', '.join(expected)}), got {len(answers)}."
             )
         return self._owner._record(run(task, answers))
 

@@ -97,6 +97,8 @@ def _numbers(value: Any, what: str) -> np.ndarray:
         values = np.asarray(value)
     except Exception:  # ragged lists, symbolic tensors, objects of every kind
         raise Wrong(f"{what} is {describe(value)}; expected numbers in one shape.") from None
+    if values.dtype.kind == "b":
+        raise Wrong(f"{what} holds True and False; expected numbers.")
     if values.dtype.kind not in "iuf":
         if values.dtype.kind == "c":
             raise Wrong(f"{what} is complex. Is there a root or a power of a negative number?")

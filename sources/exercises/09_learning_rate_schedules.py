@@ -345,8 +345,8 @@ def range_test(model, x, y, min_lr, max_lr, batch_size):
 ex.range_test(range_test)
 
 # %% [markdown]
-# Try it on 1,797 real handwritten digits of 8 × 8 pixels. Where does the loss fall fastest, and
-# from which rate on does it blow up? About a tenth of that rate is a good choice.
+# Try it on 1,797 real handwritten digits of 8 × 8 pixels. At which rate is the loss lowest, just
+# before it blows up? About a tenth of that rate is a good choice.
 
 # %%
 x_digits, y_digits = load_digits(return_X_y=True)
@@ -385,7 +385,7 @@ if ex.is_correct("range_test"):
 
 
 # %%
-class LiveMomentumSGD(keras.optimizers.SGD):
+class SGDWithLiveMomentum(keras.optimizers.SGD):
     """SGD with momentum that can change while training: assign to `live_momentum`."""
 
     def __init__(self, learning_rate=0.01, momentum=0.9, **kwargs):
@@ -433,7 +433,7 @@ class OneCycle(keras.callbacks.Callback):
 
 
 # %% tags=["check:one_cycle_callback"] points=3
-ex.one_cycle_callback(OneCycle, LiveMomentumSGD)
+ex.one_cycle_callback(OneCycle, SGDWithLiveMomentum)
 
 # %% [markdown]
 # See it at work: five epochs on the digits, up to a rate of 0.05. The picture shows what the
@@ -454,7 +454,7 @@ class Recorder(keras.callbacks.Callback):
 
 if ex.is_correct("one_cycle_callback"):
     train, valid = slice(None, 1_400), slice(1_400, None)
-    model, recorder = new_model(LiveMomentumSGD()), Recorder()
+    model, recorder = new_model(SGDWithLiveMomentum()), Recorder()
     model.fit(x_digits[train], y_digits[train], epochs=5, verbose=0,
               callbacks=[OneCycle(0.05), recorder])  # fmt: skip
     fig, axes = plt.subplots(1, 2)
