@@ -151,7 +151,7 @@ def _open(home: Path, manifest: dict[str, Any], name: str, thorough: bool) -> Ca
         except ValueError as error:
             raise _damaged(name, home, f"{key}.npy {error}") from None
         except OSError as error:
-            raise _damaged(name, home, f"{key}.npy cannot be read, {error.strerror}") from error
+            raise _unreadable(name, home, error) from error
         arrays[key] = array
         size += stat.st_size
         touched |= stat.st_mtime_ns != entry["mtime_ns"]
@@ -171,13 +171,20 @@ def _damaged(name: str, home: Path, what: str) -> DamagedCacheError:
     )
 
 
+def _unreadable(name: str, home: Path, error: OSError) -> DamagedCacheError:
+    return DamagedCacheError(
+        f"the cached {name} ({home.name}) cannot be read ({error.strerror or error}); see to the "
+        f"permissions in {cache_dir()}, or point COURSEKIT_DATA to another folder"
+    )
+
+
 def _read_manifest(home: Path, name: str) -> dict[str, Any] | None:
     try:
-        text = (home / "manifest.json").read_text(encoding="utf-8")
+        text = (home / "manifest.json").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(name, home, f"manifest.json cannot be read ({error})") from error
+    except OSError as error:
+        raise _unreadable(name, home, error) from error
     try:
         manifest = json.loads(text)
         if manifest["format"] != _FORMAT:

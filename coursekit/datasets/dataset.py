@@ -156,7 +156,7 @@ class Dataset:
         >>> data.x_train.shape, np.bincount(data.y_train).tolist()
         ((200, 32, 32, 3), [20, 20, 20, 20, 20, 20, 20, 20, 20, 20])
         """
-        check_integer("n_train", n_train)
+        check_integer("n_train", n_train, least=None)
         check_integer("seed", seed)
         part = self._parts["train"]
         available = len(part.rows)
@@ -262,9 +262,9 @@ def new_part(pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = N
     return Part(pixels, rows, labels[rows].astype(np.int32))
 
 
-def check_integer(argument: str, value: object, least: int = 0) -> None:
+def check_integer(argument: str, value: object, least: int | None = 0) -> None:
     """TypeError unless `value` is a whole number, ArgumentError if it is below `least`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{argument} must be a whole number, not {value!r}")
-    if value < least:
+    if least is not None and value < least:
         raise ArgumentError(f"{argument} must be at least {least}, not {value}")

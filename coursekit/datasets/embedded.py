@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from coursekit.datasets.arrays import Arrays
 
-# Change the number when a recipe's bytes change: older caches are then made anew.
-RECIPE = 1
-
 DIGITS_SIZES = (20_000, 4_000)
 SHAPES_SIZES = (20_000, 4_000)
 

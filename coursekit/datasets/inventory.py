@@ -33,10 +33,9 @@ def verify() -> list[Status]:
     """Hash everything in the cache again; one entry for each cached set, damage in its `note`."""
     found = []
     for spec in DATASETS.values():
-        for source in ("embedded",) if spec.embedded else ("official", "imported"):
-            recipe = embedded.RECIPE if spec.embedded else 0
+        for source in spec.sources:
             try:
-                cached = cache.open_cached(spec.name, source, recipe=recipe, thorough=True)
+                cached = cache.open_cached(spec.name, source, recipe=spec.recipe, thorough=True)
             except cache.DamagedCacheError as error:
                 found.append(Status(spec.name, source, 0, 0, str(error)))
             else:
@@ -48,10 +47,9 @@ def verify() -> list[Status]:
 def status_of(spec: DatasetSpec) -> Status:
     """What is there of one data set."""
     notes = []
-    for source in ("embedded",) if spec.embedded else ("official", "imported"):
+    for source in spec.sources:
         try:
-            recipe = embedded.RECIPE if spec.embedded else 0
-            cached = cache.open_cached(spec.name, source, recipe=recipe)
+            cached = cache.open_cached(spec.name, source, recipe=spec.recipe)
         except cache.DamagedCacheError as error:
             notes.append(str(error))
             continue

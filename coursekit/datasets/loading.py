@@ -139,7 +139,7 @@ def _obtain(spec: DatasetSpec, source: str) -> tuple[DatasetSpec, str, Cached]:
                 "PATH` takes it from files (official ones count as source='official')"
             )
         return spec, "imported", there
-    for origin in ("official",) if source == "official" else ("official", "imported"):
+    for origin in ("official",) if source == "official" else spec.sources:
         try:
             there = cache.open_cached(spec.name, origin)
         except cache.DamagedCacheError as error:
@@ -170,7 +170,7 @@ def _obtain(spec: DatasetSpec, source: str) -> tuple[DatasetSpec, str, Cached]:
 
 def _embedded(spec: DatasetSpec, *, insist: bool = False) -> Cached:
     try:
-        there = cache.open_cached(spec.name, "embedded", recipe=embedded.RECIPE)
+        there = cache.open_cached(spec.name, "embedded", recipe=spec.recipe)
     except cache.DamagedCacheError as error:
         say_once(f"{error}; it is made anew now")
         there = None
@@ -213,9 +213,8 @@ def _download_folder(spec: DatasetSpec) -> Iterator[Path]:
 
 def _kept(spec: DatasetSpec, source: str, arrays: Arrays, *, insist: bool) -> Cached:
     """Store arrays in the cache, or keep them in memory where that cannot be, unless `insist`."""
-    recipe = embedded.RECIPE if spec.embedded else 0
     try:
-        return cache.store(spec.name, source, arrays, recipe=recipe)
+        return cache.store(spec.name, source, arrays, recipe=spec.recipe)
     except cache.UnwritableCacheError as error:
         if insist:
             raise

@@ -45,6 +45,16 @@ class DatasetSpec:
         """True for the sets that come with the package."""
         return not self.files
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where it may come from, the best first."""
+        return ("embedded",) if self.embedded else ("official", "imported")
+
+    @property
+    def recipe(self) -> int:
+        """A number that changes with the bytes of an embedded set, so that caches follow."""
+        return 1 if self.embedded else 0
+
 
 IDX_FILES = (
     "train-images-idx3-ubyte",

@@ -22,10 +22,10 @@ N_CLASSES = 10
 _f = np.float32
 _CHUNK = 100  # images drawn at a time; part of the recipe: it orders the random numbers
 _ROTATION = 20  # in 1/256 of a turn, to either side: 28 degrees
-_SHIFT = 3.0  # pixels
-_RADIUS = (8.0, 12.0)  # pixels
+_SHIFT = 3.5  # pixels
+_RADIUS = (8.0, 12.5)  # pixels
 _DARK, _LIGHT = (20.0, 120.0), (120.0, 235.0)
-_LIGHT_ON_DARK = 88  # per cent; the rest is dark on light
+_LIGHT_ON_DARK = 84  # per cent; the rest is dark on light
 _CLUTTER = 3
 _NOISE = 36.0
 
