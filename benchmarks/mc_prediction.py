@@ -1,0 +1,96 @@
+"""Monte Carlo prediction against the usual loops: `python benchmarks/mc_prediction.py`.
+
+Every round times each way once, one after the other, so that a busy moment hits all alike;
+printed is the median over the rounds of the ratio within a round. The usual loop calls
+`predict` once per sample on a twin of the model whose dropout is always on, as books do; the
+direct loop calls the model itself on the whole batch, and knows neither batches nor memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+
+import coursekit as ck
+from coursekit._tf import keras, tf
+from coursekit.models import cifar10_net
+
+
+class AlwaysOn(keras.layers.AlphaDropout):
+    """Alpha dropout that drops at prediction too."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Drop, whatever the mode."""
+        return super().call(inputs, training=True)
+
+
+def with_dropout(where: str, kind: type[keras.layers.Layer]) -> keras.Sequential:
+    """Return the capstone's SELU net with dropout of one kind, `last` or after `every` layer."""
+    layers = [keras.Input((32, 32, 3))]
+    plain = cifar10_net("selu").layers
+    for i, layer in enumerate(plain):
+        layers.append(layer)
+        before_output = i == len(plain) - 2
+        if before_output or (where == "every" and isinstance(layer, keras.layers.Activation)):
+            layers.append(kind(0.1))
+    return keras.Sequential(layers)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long one call takes."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def compare(where: str, images: int, samples: int, rounds: int) -> None:
+    """Print the ratios for one net."""
+    x = np.random.default_rng(0).normal(size=(images, 32, 32, 3)).astype("float32")
+    model, twin = (with_dropout(where, kind) for kind in (keras.layers.AlphaDropout, AlwaysOn))
+
+    def predictions(**arguments: int) -> None:
+        np.mean([twin.predict(x, verbose=0, **arguments) for _ in range(samples)], axis=0)
+
+    ways = {
+        "mc_predict": lambda: ck.mc_predict(model, x, samples=samples, seed=0),
+        f"{samples} x predict": predictions,
+        f"{samples} x predict, batch_size=1024": lambda: predictions(batch_size=1024),
+        f"{samples} x direct call": lambda: np.mean([twin(x) for _ in range(samples)], axis=0),
+    }
+    first = seconds(ways["mc_predict"])
+    twin.predict(x, verbose=0)
+    times = [{name: seconds(way) for name, way in ways.items()} for _ in range(rounds)]
+    ours = statistics.median(one["mc_predict"] for one in times)
+    print(f"\ndropout {where}: mc_predict {ours:.2f} s, first call {first:.2f} s with tracing")
+    for name in list(ways)[1:]:
+        ratios = [one[name] / one["mc_predict"] for one in times]
+        spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
+        print(f"  {statistics.median(ratios):6.1f} times as fast as {name} ({spread})")
+
+
+def main() -> None:
+    """Read the sizes, print the machine, compare both nets."""
+    parser = argparse.ArgumentParser(description="Monte Carlo prediction against the usual loops")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    sizes = parser.parse_args()
+    print(f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras", end=" ")
+    print(f"{keras.__version__}, {platform.machine()}, {os.cpu_count()} cores")
+    print(f"20 x 100 SELU, {sizes.images} images, {sizes.samples} samples, {sizes.rounds} rounds")
+    for where in ("last", "every"):
+        compare(where, sizes.images, sizes.samples, sizes.rounds)
+
+
+if __name__ == "__main__":
+    main()
