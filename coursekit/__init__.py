@@ -27,6 +27,7 @@ _MODULES = (
     "checks",
     "datasets",
     "diagnostics",
+    "folding",
     "models",
     "plotting",
     "schedules",
