@@ -1,0 +1,64 @@
+"""Where the tests find their data: `.cache/data`, filled once with the real sets that lie at hand.
+
+The tests never look for data on the network. Real MNIST and CIFAR-10 are taken from ../shared/data
+beside the clone, if they are there. A test marked `realdata("mnist")` needs that set (without a
+name: both) and is skipped, with the reason, where it is absent.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+AT_HAND = ROOT.parent / "shared" / "data"
+REAL = {"mnist": AT_HAND / "mnist", "cifar10": AT_HAND / "cifar10-images.zip"}
+
+os.environ["COURSEKIT_DATA"] = str(ROOT / ".cache" / "data")
+os.environ["COURSEKIT_OFFLINE"] = "1"
+for _name in ("COURSEKIT_PROFILE", "COURSEKIT_MIRROR", "COURSEKIT_GRADING", "COURSEKIT_PROGRESS"):
+    os.environ.pop(_name, None)
+
+
+def _absent() -> dict[str, str]:
+    """Return the real sets that are not in the cache, with the reason."""
+    from coursekit.datasets import status
+
+    sources = {found.name: found.source for found in status()}
+    return {
+        name: f"the real {name} is absent: neither in .cache/data nor at ../shared/data/{path.name}"
+        for name, path in REAL.items()
+        if sources[name] == "embedded"
+    }
+
+
+def _import_real_data() -> None:
+    from coursekit.datasets import import_data
+
+    for name in _absent():
+        if REAL[name].exists():
+            print(f"Importing the real {name} into .cache/data, once.", flush=True)
+            import_data(name, REAL[name])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # With pytest-xdist the first process collects nothing, but comes before all others.
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        _import_real_data()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    needed = any(item.get_closest_marker("realdata") for item in session.items)
+    if needed and not hasattr(session.config, "workerinput"):
+        _import_real_data()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("realdata")
+    if marker is not None:
+        absent = _absent()
+        for name in marker.args or REAL:
+            if name in absent:
+                pytest.skip(absent[name])

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from coursekit import __version__, cli, doctor, jupyter_server, lab_command, proof
+from coursekit.bootstrap import COMMANDS
+from coursekit.errors import CourseError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """A course of one notebook."""
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": "# Hello"}]
+    content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "00_start_here.ipynb").write_text(json.dumps(content))
+    return tmp_path
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def lab(course: Path, **options: object) -> int:
+    settings = {"browser": False, "port": None, "offline": False, "fresh": [], "solutions": False}
+    return lab_command.open_lab(course, **settings | options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lap"], "No such command 'lap'"),
+        (["lab", "--port", "x"], "Invalid value for '--port'"),
+        (["lab", "--port", "70000"], "Invalid value for '--port'"),
+        (["lab", "--colour"], "No such option: --colour"),
+        (["data", "lost"], "No such command 'lost'"),
+        (["data", "import", "nonsense", "."], "nonsense"),
+        (["run", "99"], "99"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(arguments, said, capsys):
+    assert cli.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert said in shown.err
+    assert shown.err.startswith("coursekit: ")
+    assert shown.err.count("\n") == 1
+
+
+def raising(error: BaseException):
+    def report() -> int:
+        raise error
+
+    return report
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (CourseError("Do this."), 2, "coursekit: Do this.\n"),
+        (OSError(28, "No space left on device", "/x"), 2, "No space left on device: /x; mend that"),
+        (PermissionError(13, "Permission denied", "/x"), 2, "Permission denied: /x; mend that"),
+        (KeyError("k"), 1, "stopped by an unexpected error, KeyError: 'k' (put --debug first"),
+        (KeyboardInterrupt(), 130, "coursekit: interrupted."),
+    ],
+    ids=["ours", "disk full", "permission", "defect", "Ctrl-C"],
+)
+def test_error_is_one_line_with_its_exit_code(error, code, line, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "report", raising(error))
+    assert cli.main(["doctor"]) == code
+    shown = capsys.readouterr().err
+    assert line in shown
+    assert shown.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "doctor"], ["doctor", "--debug"]])
+def test_debug_shows_the_traceback(arguments, monkeypatch):
+    monkeypatch.setattr(doctor, "report", raising(CourseError("Do this.")))
+    with pytest.raises(CourseError, match="Do this"):
+        cli.main(arguments)
+
+
+def test_help_names_every_command_and_imports_none_of_the_mounted(capsys):
+    assert cli.main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+    code = "import sys; from coursekit.cli import main; main(['lab', '--help']); main(['--help'])"
+    code += "; print([m for m in sys.modules if m.startswith('coursekit.') or m == 'numpy'])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = answer.stdout.splitlines()[-1]
+    for module in ("numpy", "coursekit.datasets", "coursekit.notebooks", "coursekit.study"):
+        assert repr(module) not in loaded
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_help(name, capsys):
+    assert cli.main([name, "--help"]) == 0
+    assert f"coursekit {name}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"coursekit {__version__}\n"
+
+
+def test_mounted_command_runs(capsys):
+    assert cli.main(["data", "path"]) == 0
+    assert capsys.readouterr().out.strip() == os.environ["COURSEKIT_DATA"]
+
+
+def test_what_follows_test_goes_to_pytest(monkeypatch):
+    seen = []
+    monkeypatch.setattr(proof, "prove", lambda arguments: seen.append(arguments) or 5)
+    assert cli.main(["test", "tests/test_cli.py", "-k", "this or that", "--debug"]) == 5
+    assert seen == [["tests/test_cli.py", "-k", "this or that", "--debug"]]
+
+
+def prove_here(folder: Path, monkeypatch, test: str, notebooks: int) -> int:
+    (folder / "test_here.py").write_text(test)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for name, value in {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", proof._TALLY: ""}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(proof, "repository", lambda: folder)
+    monkeypatch.setattr("coursekit.notebooks.testing.run_all", lambda arguments: notebooks)
+    return proof.prove()
+
+
+def test_proof_closes_with_the_counts_of_all_and_passes_only_if_all_did(
+    tmp_path, monkeypatch, capfd
+):
+    good = "import subprocess, sys\ndef test_a(): pass\ndef test_b():\n    command = "
+    good += "[sys.executable, '-m', 'pytest', '-q', 'nowhere']\n    subprocess.run(command)\n"
+    assert prove_here(tmp_path, monkeypatch, good, 0) == 0
+    assert capfd.readouterr().out.splitlines()[-1].startswith("===== 2 passed in ")
+    assert prove_here(tmp_path, monkeypatch, good, 1) == 1
+    assert "===== 2 passed, 1 error in " in capfd.readouterr().out.splitlines()[-1]
+    bad = "import pytest\ndef test_a(): assert 0\n@pytest.mark.skip('x')\ndef test_b(): pass\n"
+    assert prove_here(tmp_path, monkeypatch, bad, 0) == 1
+    assert "===== 1 failed, 1 skipped in " in capfd.readouterr().out.splitlines()[-1]
+
+
+def test_closing_line_of_a_run_without_tests():
+    assert proof.closing_line(Counter(), 1.0) == "===== no tests ran in 1.00s ====="
+
+
+def test_port_in_use_is_refused_when_asked_for_and_passed_over_otherwise(
+    course, taken_port, monkeypatch
+):
+    with pytest.raises(CourseError, match=f"Port {taken_port} is in use: name another"):
+        lab(course, port=taken_port)
+    assert not (course / "work").exists()
+    monkeypatch.setattr(jupyter_server, "FIRST_PORT", taken_port)
+    assert taken_port < jupyter_server.choose_port(None) < taken_port + 100
+
+
+def test_lab_outside_a_clone_says_so(tmp_path):
+    with pytest.raises(CourseError, match="run `lab` in a clone of the course"):
+        lab(tmp_path)
+
+
+def test_jupyter_that_does_not_start_is_one_sentence(course, monkeypatch):
+    monkeypatch.setattr(jupyter_server, "_OPTIONS", ("--ServerApp.ip=1.2.3",))
+    with pytest.raises(CourseError, match=r"JupyterLab did not start: .+jupyter\.log\)\.$"):
+        lab(course)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="ends the lab by a signal, as a POSIX terminal does")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_lab_serves_the_first_notebook_with_its_own_kernel_and_ends_cleanly(course, tmp_path, end):
+    home = tmp_path / "home"
+    for folder in (home / ".local/share/jupyter", tmp_path / "other"):
+        kernel = folder / "kernels" / "python3"
+        kernel.mkdir(parents=True)
+        spec = {"argv": ["/bin/false"], "display_name": "Foreign", "language": "python"}
+        (kernel / "kernel.json").write_text(json.dumps(spec))
+    code = "import sys; from pathlib import Path; from coursekit.lab_command import open_lab\n"
+    code += f"sys.exit(open_lab(Path({str(course)!r}), browser=False, port=None, offline=True, "
+    code += "fresh=[], solutions=False))"
+    variables = {
+        "HOME": str(home),
+        "JUPYTER_PATH": str(tmp_path / "other"),
+        "PYTHONPATH": str(ROOT),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if "Ctrl-C" in line:
+            break
+    (address,) = (line.split()[-1] for line in said if line.startswith("JupyterLab: "))
+    assert "/lab/tree/notebooks/00_start_here.ipynb?token=" in address, said
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    assert opener.open(address).status == 200
+    base, token = address.split("/lab/tree/")[0], address.split("token=")[1]
+    kernels = json.load(opener.open(f"{base}/api/kernelspecs?token={token}"))["kernelspecs"]
+    assert kernels["python3"]["spec"]["display_name"] != "Foreign"
+    os.killpg(process.pid, end)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "your notebooks are in work/" in rest
+    assert not any("WARNING" in line or " ServerApp]" in line for line in [*said, rest])
+    with pytest.raises(OSError, match="refused"):
+        opener.open(base, timeout=5)
+
+
+def test_kernels_find_this_course_first_and_offline_is_passed_on(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    monkeypatch.delenv("COURSEKIT_OFFLINE", raising=False)
+    found = jupyter_server.environment(ROOT, offline=True)
+    assert found["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "/somewhere"]
+    assert found["COURSEKIT_OFFLINE"] == "1"
+    assert "COURSEKIT_OFFLINE" not in jupyter_server.environment(ROOT, offline=False)
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "_device", lambda: doctor.Finding("device", "CPU"))
+    assert doctor.report() == 0
+    assert "Everything is in order." in capsys.readouterr().out
+    monkeypatch.setenv("COURSEKIT_PROFILE", "fast")
+    assert doctor.report() == 1
+    shown = capsys.readouterr().out
+    assert "expected quick, standard or full, got 'fast'" in shown
+    assert "to mend: unset COURSEKIT_PROFILE" in shown
+    assert "To mend: profile." in shown
+
+
+def test_doctor_warns_of_little_memory_and_little_space(monkeypatch, tmp_path):
+    assert "quick" in doctor._memory(2e9).advice
+    assert doctor._memory(16e9).advice == ""
+    assert doctor._memory(None).value == "unknown"
+    short = doctor._space(tmp_path, 1e9)
+    assert short.wrong
+    assert "make room" in short.advice
+    assert not doctor._space(tmp_path, 0).wrong
+
+
+def test_doctor_survives_a_tensorflow_that_crashes(monkeypatch):
+    monkeypatch.setattr(doctor, "_ASK_TENSORFLOW", "import os; os.abort()")
+    assert doctor._device().wrong
+    monkeypatch.setattr(doctor, "_ASK_TENSORFLOW", 'print(\'["GPU:0", "GPU:1"]\')')
+    assert doctor._device().value == "2 GPUs"
+
+
+def test_doctor_table_on_a_terminal(capsys):
+    doctor._show_table([doctor.Finding("profile", "fast [bold]", "unset it", wrong=True)])
+    shown = capsys.readouterr().out
+    assert "fast [bold]" in shown
+    assert "what to do" in shown
