@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ from coursekit.errors import ArgumentError
 
 _KEPT_PER_MODEL = 4
 _ALIGNMENT = 64  # bytes; TensorFlow's own, needed for an array that is used in place
-_LARGE = 1 << 24
+_LARGE = 1 << 24  # bytes
+_WORTH_COMPILING = 500  # steps
+_SLOW_IN_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"}
 
 
 @functools.cache
@@ -70,12 +74,18 @@ def _on_device(array: np.ndarray) -> tf.Tensor:
 
 
 class Loop:
-    """One step of a model, traced once, and the XLA program that repeats it over the rows given."""
+    """One step of a model, traced once, and the XLA program that repeats it over the rows given.
+
+    XLA takes seconds to compile and pays from a few hundred steps on; `plan` tells what is to
+    come. Fewer steps run one by one as a plain graph, and so does what XLA cannot compile or, on a
+    CPU, runs far slower: convolutions.
+    """
 
     def __init__(self, model: Any, step: Any, spec: tuple):
         self._chunk = 32
+        self._planned = 0
         self._tried = False
-        self.compiled = not model.run_eagerly
+        self._for_xla = False
         if model.run_eagerly:
             say_once("ck.fit: the model asks for run_eagerly=True; every step runs by itself.")
             self.step = step
@@ -84,11 +94,21 @@ class Loop:
         try:
             self.step = traced.get_concrete_function(spec)
         except (ValueError, TypeError) as error:
-            reason = str(error).strip().split("\n")[0]
             raise ArgumentError(
-                f"ck.fit: the model cannot take a step on these arrays: {reason}"
+                f"ck.fit: the model cannot take a step on these arrays: {first_line(error)}"
             ) from error
+        kinds = {operation.type for operation in self.step.graph.get_operations()}
+        self._for_xla = not kinds & _SLOW_IN_XLA or bool(tf.config.list_physical_devices("GPU"))
         self._program = tf.function(self._repeat, jit_compile=True, autograph=False)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `advance` runs the XLA program."""
+        return self._for_xla and self._planned >= _WORTH_COMPILING
+
+    def plan(self, steps: int) -> None:
+        """Say that `steps` more steps are to come."""
+        self._planned += steps
 
     def advance(
         self, batches: Batches, rows: tf.Tensor, start: int, stop: int
@@ -100,38 +120,46 @@ class Loop:
         """
         stop = min(stop, start + self._chunk)
         began = time.perf_counter()
-        if self.compiled:
-            try:
-                reached, logs = self._program(
-                    batches.data, rows, tf.constant(start), tf.constant(stop)
-                )
-                reached = int(reached)
-                self._tried = True
-            except (tf.errors.OpError, NotImplementedError, TypeError, ValueError) as error:
-                if self._tried:
-                    raise
-                self.compiled = False
-                reason = str(error).strip().split("\n")[0]
-                say_once(f"ck.fit: XLA cannot compile this model, so it trains slower. ({reason})")
-        if not self.compiled:
-            reached, logs = self._one_by_one(batches, rows, start, stop)
+        if not (self.compiled and (reached := self._in_one_program(batches, rows, start, stop))):
+            reached = self._one_by_one(batches, rows, start, stop)
         seconds = time.perf_counter() - began
         if seconds < 0.25 and stop == start + self._chunk:
             self._chunk *= 2
         elif seconds > 1:
             self._chunk = max(1, self._chunk // 2)
-        return reached, logs
+        return reached
 
     def on_rows(self, batches: Batches, rows: tf.Tensor) -> dict[str, Any]:
         """Run one step on the rows given, as many as they are."""
-        return self.step(_take(batches.data, rows))
+        with _quick_start():
+            return self.step(_take(batches.data, rows))
 
-    def _one_by_one(self, batches: Batches, rows: tf.Tensor, start: int, stop: int) -> tuple:
+    def _one_by_one(
+        self, batches: Batches, rows: tf.Tensor, start: int, stop: int
+    ) -> tuple[int, dict[str, Any]]:
         reached, logs = start, {}
-        while reached < stop and is_finite(logs):
-            logs = self.on_rows(batches, rows[reached])
-            reached += 1
+        with _quick_start():
+            while reached < stop and is_finite(logs):
+                logs = self.step(_take(batches.data, rows[reached]))
+                reached += 1
         return reached, logs
+
+    def _in_one_program(
+        self, batches: Batches, rows: tf.Tensor, start: int, stop: int
+    ) -> tuple[int, dict[str, Any]] | None:
+        try:
+            reached, logs = self._program(batches.data, rows, tf.constant(start), tf.constant(stop))
+            self._tried = True
+        except (tf.errors.OpError, NotImplementedError, TypeError, ValueError) as error:
+            if self._tried:
+                raise
+            # It failed to compile, so no step has been taken yet.
+            self._for_xla = False
+            say_once(
+                f"ck.fit: XLA cannot compile this model, so it trains slower. ({first_line(error)})"
+            )
+            return None
+        return int(reached), logs
 
     def _repeat(self, data: Any, rows: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tuple:
         def more(i: tf.Tensor, logs: dict) -> tf.Tensor:
@@ -146,6 +174,23 @@ class Loop:
             lambda spec: tf.zeros(spec.shape, spec.dtype), self.step.structured_outputs
         )
         return tf.while_loop(more, body, (start, nothing), parallel_iterations=1)
+
+
+@contextmanager
+def _quick_start() -> Iterator[None]:
+    # TensorFlow's graph optimizer takes seconds on a deep model and wins nothing on its steps.
+    name = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    tf.config.optimizer.set_experimental_options({name: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({name: before})
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return str(error).strip().split("\n")[0]
 
 
 def _take(data: Any, rows: tf.Tensor) -> Any:

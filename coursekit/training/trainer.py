@@ -13,7 +13,7 @@ from coursekit._tf import keras
 from coursekit.errors import ArgumentError
 from coursekit.training import arguments
 from coursekit.training.hooks import Hooks
-from coursekit.training.programs import Batches, Loop, is_finite, loop_for
+from coursekit.training.programs import Batches, Loop, first_line, is_finite, loop_for
 from coursekit.training.progress import Progress, check_verbose
 
 
@@ -96,6 +96,15 @@ def fit(
     return _Run(model, batches, validation, callbacks, epochs, verbose, seed).train()
 
 
+def shuffled(n: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order of the n rows in one epoch (counted from 0) of a run with that seed.
+
+    >>> sorted(shuffled(4, seed=1, epoch=0).tolist())
+    [0, 1, 2, 3]
+    """
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
 def _listed(callbacks: Any) -> list:
     callbacks = [] if callbacks is None else keras.tree.flatten(callbacks)
     for callback in callbacks:
@@ -110,8 +119,9 @@ def _build(model: keras.Model, arrays: tuple, batch_size: int) -> None:
     try:
         model._symbolic_build(data_batch=batch)
     except (ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ArgumentError(f"ck.fit: the model does not fit these arrays: {reason}") from error
+        raise ArgumentError(
+            f"ck.fit: the model does not fit these arrays: {first_line(error)}"
+        ) from error
 
 
 class _Run:
@@ -128,6 +138,7 @@ class _Run:
         self.model, self.batches, self.validation = model, batches, validation
         self.epochs, self.verbose, self.seed = epochs, verbose, seed
         self.hooks = Hooks(callbacks, model, epochs, batches.steps, verbose)
+        self.test_loop: Loop | None = None
         self.diverged_at: int | None = None
 
     def train(self) -> keras.callbacks.History:
@@ -139,6 +150,7 @@ class _Run:
         model._initial_epoch = None
         # After on_train_begin: a callback may have changed the optimizer's class.
         self.loop = loop_for(model, "train", self.batches)
+        self.loop.plan((self.epochs - first_epoch) * self.batches.full)
         self.progress = Progress(self.verbose, self.epochs, first_epoch, self.batches.steps)
         logs = None
         try:
@@ -158,19 +170,23 @@ class _Run:
         self.model.reset_metrics()
         self.hooks.all.on_epoch_begin(epoch)
         self.progress.epoch_begins(epoch)
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.batches.n)
+        order = shuffled(self.batches.n, self.seed, epoch)
         logs = _plain(self._pass(self.loop, self.batches, order, epoch))
         if self.validation is not None:
-            logs |= {f"val_{name}": value for name, value in self._validate().items()}
+            logs |= {f"val_{name}": value for name, value in self._validate(epoch).items()}
         self.hooks.all.on_epoch_end(epoch, logs)
         self.progress.epoch_ends(epoch, logs)
         return logs
 
-    def _validate(self) -> dict[str, Any]:
+    def _validate(self, epoch: int) -> dict[str, Any]:
         self.hooks.all.on_test_begin()
         self.model.reset_metrics()
-        loop = loop_for(self.model, "test", self.validation)
-        logs = _plain(self._pass(loop, self.validation, np.arange(self.validation.n), None))
+        if self.test_loop is None:
+            self.test_loop = loop_for(self.model, "test", self.validation)
+            self.test_loop.plan((self.epochs - epoch) * self.validation.full)
+        logs = _plain(
+            self._pass(self.test_loop, self.validation, np.arange(self.validation.n), None)
+        )
         self.hooks.all.on_test_end(logs)
         return logs
 
