@@ -104,7 +104,7 @@ def import_data(name: str, path: str | Path) -> Status:
     with open_members(Path(path).expanduser()) as members:
         found = readers.read_published(spec, members)
         if found is None:
-            with progress(images.count_images(members), "images", name) as bar:
+            with progress(images.count_images(members), " images", name) as bar:
                 arrays = images.read_images(spec, members, bar.update)
             if arrays is None:
                 files = ", ".join(file.name for file in spec.files)

@@ -32,7 +32,7 @@ def progress(total: int | None, unit: str, label: str) -> tqdm:
     from tqdm.auto import tqdm
 
     quiet = is_set("COURSEKIT_HEADLESS") or is_set("COURSEKIT_GRADING")
-    watched = "ipykernel" in sys.modules or sys.stdout.isatty()
+    watched = _in_notebook() or sys.stdout.isatty()
     return tqdm(
         total=total,
         desc=label,
@@ -43,3 +43,8 @@ def progress(total: int | None, unit: str, label: str) -> tqdm:
         disable=quiet or not watched,
         leave=False,
     )
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
