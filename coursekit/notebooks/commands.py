@@ -135,12 +135,17 @@ def _finish_check(findings: list[str], wanted: list[str]) -> None:
 
 
 def _sentence(line: Built) -> str:
+    from coursekit.datasets import registry
+
     if line.action != "run":
         return f"{line.action:>10}  {line.notebook.label}"
     data = ", ".join(f"{name}: {source}" for name, source in line.data) or "no data"
-    note = ""
-    if any(source == "embedded" for _, source in line.data):
-        note = " (the embedded stand-in; import the real images to build with them)"
+    replaced = [
+        name
+        for name, source in line.data
+        if source == "embedded" and not registry.spec_of(name).embedded
+    ]
+    note = f" (stand-in for {' and '.join(replaced)}: import the real images)" if replaced else ""
     return f"{'run':>10}  {line.notebook.label}  {line.seconds:.0f} s  {data}{note}"
 
 

@@ -94,8 +94,7 @@ def table(results: Sequence[Result]) -> Table:
             f"{outcome.seconds:.0f}",
             _of(outcome.claims, result.claims_in_all),
             _of(result.checks_passed, result.checks_in_all),
-            ", ".join(f"{name}: {source}" for name, source in sorted(outcome.data.items()))
-            or "none",
+            _sources(outcome.data),
             "unknown" if outcome.peak_mb is None else f"{outcome.peak_mb:.0f} MB",
         )
     if len(results) > 1:
@@ -139,7 +138,21 @@ def progress(console: Console) -> Iterator[OnCell]:
 
 
 def _of(count: int, total: int) -> str:
+    if not total:
+        return "–"
     return f"{count}" if count == total else f"{count} of {total}"
+
+
+def _sources(data: dict[str, str]) -> str:
+    """Return the data used, by source.
+
+    >>> _sources({"mnist": "official", "digits": "embedded", "shapes": "embedded"})
+    'official mnist; embedded digits, shapes'
+    """
+    names: dict[str, list[str]] = {}
+    for name, source in data.items():
+        names.setdefault(source, []).append(name)
+    return "; ".join(f"{source} {', '.join(each)}" for source, each in names.items()) or "–"
 
 
 def _keep_page(nb: NotebookNode, path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_run_ends_with_a_table_of_what_was_proved(stored, call):
     lesson, exercise, solution = (
         row(said, f"{kind}/03_sums") for kind in ("notebooks", "exercises", "solutions")
     )
-    assert (lesson[2], lesson[3], lesson[4]) == ("1", "0", "none")
+    assert (lesson[2], lesson[3], lesson[4]) == ("1", "–", "–")
     assert exercise[3] == "0 of 1"
     assert solution[3] == "1"
     assert all(re.fullmatch(r"\d+ MB", cells[5]) for cells in (lesson, exercise, solution))
