@@ -22,7 +22,7 @@ class Row:
     best_epochs: list[int]
     seconds_per_epoch: list[float]
     seconds: list[float]
-    published: tuple[float, int | None]
+    published: tuple[float, str]
 
 
 def rows_of(summary: dict[str, Any]) -> list[Row]:
@@ -91,12 +91,12 @@ def _mc_row(found: dict[str, Any]) -> Row:
     runs = [run for run in found["runs"] if run.get("mc_test_accuracy") is not None]
     validation = {run["seed"]: run["mc_validation_accuracy"] for run in runs}
     test = {run["seed"]: run["mc_test_accuracy"] for run in runs}
-    published = (PUBLISHED_MC_DROPOUT, None)
+    published = (PUBLISHED_MC_DROPOUT, "")
     return Row(MC_DROPOUT, "8e", None, validation, test, [], [], [], published)
 
 
 def _cells(row: Row) -> list[str]:
-    accuracy, epoch = row.published
+    accuracy, when = row.published
     return [
         row.name,
         row.task,
@@ -107,7 +107,7 @@ def _cells(row: Row) -> list[str]:
         _spread(row.seconds_per_epoch, 1, 2),
         _spread(row.seconds, 1, 0),
         str(len(row.test)),
-        f"{accuracy:.1%}"[:-1] + ("" if epoch is None else f" (epoch {epoch})"),
+        f"{accuracy:.1%}"[:-1] + (f" ({when})" if when else ""),
     ]
 
 

@@ -41,9 +41,10 @@ def count_cores() -> int:
 class LocalWorkers:
     """Up to `workers` processes that train jobs with `train`, each with its job's threads.
 
-    A process starts when it is first needed, in a fresh interpreter. When one dies, its job is
-    tried once more in a new one; when that dies too, the job has failed and the others go on.
-    Workers end when this process ends, even if it is killed.
+    A process starts when it is first needed, in a fresh interpreter, and trains jobs of one
+    variant: what another one compiled would fill its memory. When a process dies, its job is tried
+    once more in a new one; when that dies too, the job has failed and the others go on. Workers
+    end when this process ends, even if it is killed.
     """
 
     def __init__(self, train: Callable[..., dict[str, Any]], workers: int):
@@ -58,7 +59,7 @@ class LocalWorkers:
 
     def submit(self, job: Job) -> None:
         """Start a job."""
-        worker = self._idle.pop() if self._idle else _Worker(self._train, job.threads)
+        worker = self._worker_for(job)
         # A worker that has just died is noticed by `wait`, at the end of its pipe.
         with contextlib.suppress(OSError):
             worker.pipe.send(job)
@@ -94,6 +95,15 @@ class LocalWorkers:
         for worker in workers:
             worker.end()
 
+    def _worker_for(self, job: Job) -> _Worker:
+        for worker in self._idle:
+            if worker.variant == job.variant:
+                self._idle.remove(worker)
+                return worker
+        if len(self._idle) + len(self._busy) >= self._size:
+            self._idle.pop(0).end()
+        return _Worker(self._train, job)
+
     def _mourn(self, worker: _Worker, job: Job) -> Event:
         code = worker.end()
         how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
@@ -105,17 +115,18 @@ class LocalWorkers:
 
 
 class _Worker:
-    def __init__(self, train: Callable[..., dict[str, Any]], threads: int):
+    def __init__(self, train: Callable[..., dict[str, Any]], job: Job):
+        self.variant = job.variant
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, train), daemon=True)
-        with _environment(threads), _interrupts_ignored():
+        with _environment(job.threads), _interrupts_ignored():
             self.process.start()
         theirs.close()
 
     def end(self) -> int | None:
         self.pipe.close()
-        self.process.join(1)
+        self.process.join(0.5)
         self.process.kill()
         self.process.join()
         code = self.process.exitcode

@@ -1,0 +1,55 @@
+"""The job's net, compiled, with the weights of the job's seed.
+
+Compiling a net's training program takes as long as several epochs. So a process keeps the net it
+trained last, and gives it new weights and a new optimizer state for the next job of the same
+variant. The results are bit for bit those of a net made anew; a test compares them. Only one net is
+kept, since each program takes 100 MB and more.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from coursekit._tf import keras
+from coursekit.models import cifar10_net
+from coursekit.study.jobs import Job
+from coursekit.study.variants import VARIANTS
+
+_kept: dict[str, keras.Model] = {}
+
+
+def net_for(job: Job) -> keras.Model:
+    """Return the compiled net with the initial weights that the job's seed draws.
+
+    Sets every seed of the process. A net of `one_cycle` is always new: its schedule is part of
+    its program.
+    """
+    kept = None if VARIANTS[job.variant].cycle else _kept.get(job.variant)
+    if kept is None:
+        _kept.clear()
+        gc.collect()
+    keras.utils.set_random_seed(job.seed)
+    fresh = _build(job)
+    if kept is None:
+        _kept[job.variant] = fresh
+        return fresh
+    _copy(fresh.variables, kept.variables)
+    _copy(fresh.optimizer.variables, kept.optimizer.variables)
+    return kept
+
+
+def _build(job: Job) -> keras.Model:
+    if VARIANTS[job.variant].cycle:
+        optimizer = keras.optimizers.SGD(job.learning_rate, momentum=0.95)
+    else:
+        optimizer = keras.optimizers.Nadam(job.learning_rate)
+    model = cifar10_net(job.variant)
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def _copy(source: list[Any], target: list[Any]) -> None:
+    for one, other in zip(source, target, strict=True):
+        other.assign(one)
