@@ -24,7 +24,7 @@ _Timeout = Annotated[
 def build(
     notebooks: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NN]...", help="Numbers, names or paths; all by default."),
+        typer.Argument(metavar="NN", help="Numbers, names or paths; all by default."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Run nothing; fail where sources and built differ.")
@@ -69,7 +69,7 @@ def build(
 def run(
     notebooks: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NN]...", help="Numbers, names or paths; all by default."),
+        typer.Argument(metavar="NN", help="Numbers, names or paths; all by default."),
     ] = None,
     exercises: Annotated[
         bool, typer.Option("--exercises", help="Run the unsolved exercises too.")

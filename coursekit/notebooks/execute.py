@@ -70,7 +70,8 @@ def execute(
 ) -> Outcome:
     """Run every cell of `nb`, writing the outputs into it, and stop at the first that fails.
 
-    `timeout` is in seconds for each cell; `on_cell(done, total)` is called after each one. A cell
+    `timeout` is in seconds for each cell; `on_cell(done, total)` is called at the start
+    and after each one. A cell
     that raises, runs too long or ends the kernel is told in `Outcome.failure`, with its number.
     Raises NotebookError where no kernel starts at all.
     """
@@ -136,6 +137,8 @@ async def _run_cells(
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     nb = client.nb
+    if on_cell is not None:
+        on_cell(0, len(nb.cells))
     for index, cell in enumerate(nb.cells):
         try:
             await client.async_execute_cell(

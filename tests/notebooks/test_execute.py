@@ -28,7 +28,7 @@ def test_outputs_are_stored_and_the_streams_of_a_cell_are_one():
     stream, result = nb.cells[1].outputs
     assert sorted(stream.text.split()) == ["0", "1", "2", "native"]
     assert result.data["text/plain"] == "'last'"
-    assert (outcome.failure, done) == (None, [(1, 2), (2, 2)])
+    assert (outcome.failure, done) == (None, [(0, 2), (1, 2), (2, 2)])
     assert "execution" not in nb.cells[1].metadata
 
 
