@@ -386,7 +386,7 @@ def test_progress_line_counts_what_this_machine_gets():
     ]:
         progress.read(line + "\n")
     for count in (0, 1, 2):
-        progress.installed(count)
+        progress.wait(count)
     shown = stream.getvalue().splitlines()
     assert shown == [
         "  fetching 1 of 3: keras",
@@ -397,7 +397,10 @@ def test_progress_line_counts_what_this_machine_gets():
     ]
 
 
-def test_progress_on_a_terminal_is_one_line_that_leaves_nothing_behind():
+def test_progress_on_a_terminal_is_one_line_that_leaves_nothing_behind(monkeypatch):
+    clock = time.monotonic()
+    monkeypatch.setattr(pip_output.time, "monotonic", lambda: clock)
+
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -406,12 +409,15 @@ def test_progress_on_a_terminal_is_one_line_that_leaves_nothing_behind():
     progress = pip_output.Progress(2, stream)
     progress.read("Collecting a-very-long-name==1\n")
     progress.read("Collecting b==1\n")
+    monkeypatch.setattr(pip_output.time, "monotonic", lambda: clock + 25)
+    progress.wait(0)
     progress.close()
     line = ""
     for part in stream.getvalue().split("\r"):
         line = part + line[len(part) :]
     assert "\n" not in stream.getvalue()
     assert "  fetching 2 of 2: b  " in stream.getvalue()
+    assert "\r  fetching 2 of 2: b, 25 s" in stream.getvalue()
     assert line.strip() == ""
 
 

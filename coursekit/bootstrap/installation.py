@@ -76,7 +76,7 @@ def _watch(process: subprocess.Popen[str], progress: Progress, packages: Path) -
         try:
             line = lines.get(timeout=0.5)
         except queue.Empty:
-            progress.installed(len(_installed(packages) - there))
+            progress.wait(len(_installed(packages) - there))
             continue
         if line is None:
             process.wait()

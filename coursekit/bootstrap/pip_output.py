@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from typing import TextIO
 
 _EVENTS = (
@@ -26,8 +27,8 @@ _NETWORK = re.compile(
 class Progress:
     """The line that says how far an installation is: `fetching 57 of 139: tensorflow (620 MB)`.
 
-    On a terminal the line is written over itself; elsewhere a line appears at every tenth.
-    `total` is the number of packages in the list handed to pip.
+    On a terminal the line is written over itself and shows how long a package takes; elsewhere a
+    line appears at every tenth. `total` is the number of packages in the list handed to pip.
     """
 
     def __init__(self, total: int, stream: TextIO | None = None) -> None:
@@ -38,6 +39,8 @@ class Progress:
         self._name = ""
         self._live = self.stream.isatty()
         self._shown = ""
+        self._text = ""
+        self._since = 0.0
         self._tenth = (None, -1)
 
     def read(self, line: str) -> None:
@@ -48,8 +51,11 @@ class Progress:
                 getattr(self, f"_{event}")(*match.groups())
                 return
 
-    def installed(self, count: int) -> None:
-        """Say how many of the packages to install lie in place."""
+    def wait(self, count: int) -> None:
+        """Take in that pip is silent, and how many of the packages to install lie in place."""
+        seconds = time.monotonic() - self._since
+        if self._live and self._text and seconds > 3:
+            self._write(f"{self._text}, {seconds:.0f} s")
         if self.queue:
             done = min(count, len(self.queue))
             name = self.queue[min(done, len(self.queue) - 1)]
@@ -73,20 +79,26 @@ class Progress:
 
     def _install(self, names: str) -> None:
         self.queue = names.split(", ")
-        self.installed(0)
+        self.wait(0)
 
     def _retry(self) -> None:
         self._show("fetching", self.found, self.total, "no answer, trying again")
 
     def _show(self, phase: str, done: int, total: int, name: str) -> None:
         text = f"  {phase} {done} of {total}: {name}"
+        if text == self._text:
+            return
+        self._text, self._since = text, time.monotonic()
         if self._live:
-            padding = " " * (len(self._shown) - len(text))
-            print(f"\r{text}{padding}", end="", file=self.stream, flush=True)
-            self._shown = text
+            self._write(text)
         elif self._tenth != (phase, 10 * done // total):
             print(text, file=self.stream, flush=True)
             self._tenth = (phase, 10 * done // total)
+
+    def _write(self, text: str) -> None:
+        padding = " " * (len(self._shown) - len(text))
+        print(f"\r{text}{padding}", end="", file=self.stream, flush=True)
+        self._shown = text
 
 
 def explain(output: str) -> str:
