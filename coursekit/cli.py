@@ -114,8 +114,8 @@ def lab(
     raise typer.Exit(code)
 
 
-@app.command(help=COMMANDS["test"], context_settings=_FOR_PYTEST)
-def test(context: typer.Context) -> None:
+@app.command("test", help=COMMANDS["test"], context_settings=_FOR_PYTEST)
+def prove_all(context: typer.Context) -> None:
     from coursekit.proof import prove
 
     raise typer.Exit(prove(context.args))
