@@ -30,7 +30,7 @@ ANSWER_SECONDS = 8.0  # for name look-up, connection and first answer together
 STALL_SECONDS = 15.0  # without a single byte
 RETRIES = 2
 REMEMBER_SECONDS = 300.0
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14  # bytes; what has come of a chunk when the connection is cut is lost
 
 _gave_up: dict[str, tuple[float, str]] = {}
 

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import http.server
 import threading
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -158,6 +159,6 @@ def server(tiny: Published, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
     running = Server(tiny.files)
     monkeypatch.setenv("COURSEKIT_MIRROR", running.address)
     monkeypatch.delenv("COURSEKIT_OFFLINE")
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pooch.core.time", types.SimpleNamespace(sleep=lambda seconds: None))
     yield running
     running.close()
