@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -94,7 +96,8 @@ class OneCycle(keras.callbacks.Callback):
             **self._legs,
         )
         attribute = None if self.momentum is None else _momentum_attribute(optimizer)
-        self._live = _LiveCycle(optimizer, attribute, rates, momenta)
+        self._live = _LiveCycle.of(optimizer, attribute, len(rates))
+        self._live.begin(rates, momenta)
         self._first_epoch = True
         self._retrace()
 
@@ -123,25 +126,39 @@ class OneCycle(keras.callbacks.Callback):
 class _LiveCycle:
     """The cycle inside `optimizer.apply`: looked up by `optimizer.iterations`, so it is traced."""
 
-    def __init__(self, optimizer: Any, attribute: str | None, rates: Any, momenta: Any):
-        self.optimizer, self.attribute = optimizer, attribute
-        self.rates = tf.constant(rates, tf.float32)
-        self.momenta = tf.constant(momenta, tf.float32)
+    def __init__(self, optimizer: Any, attribute: str | None, steps: int):
+        self.optimizer, self.attribute, self.steps = optimizer, attribute, steps
+        self.rates, self.momenta, self.seen_rates, self.seen_momenta = (
+            tf.Variable(tf.zeros(steps)) for _ in range(4)
+        )
         self.offset = tf.Variable(0, dtype=tf.int64)
-        self.seen_rates = tf.Variable(tf.fill(self.rates.shape, np.float32(np.nan)))
-        self.seen_momenta = tf.Variable(tf.fill(self.rates.shape, np.float32(np.nan)))
-        self.own_rate = float(optimizer.learning_rate)
         self.own_class = type(optimizer)
-        optimizer.__class__ = self._class_with_cycle()
+        self.class_with_cycle = self._class_with_cycle()
+
+    @classmethod
+    def of(cls, optimizer: Any, attribute: str | None, steps: int) -> _LiveCycle:
+        """Return the optimizer's cycle; one of the same length is used again, as it was traced."""
+        live = vars(optimizer).get("_coursekit_cycle")
+        if live is None or (live.attribute, live.steps) != (attribute, steps):
+            live = cls(optimizer, attribute, steps)
+            vars(optimizer)["_coursekit_cycle"] = live  # past Keras' attribute tracking
+        return live
+
+    def begin(self, rates: np.ndarray, momenta: np.ndarray) -> None:
+        self.rates.assign(rates)
+        self.momenta.assign(momenta)
+        for seen in (self.seen_rates, self.seen_momenta):
+            seen.assign(tf.fill(seen.shape, np.float32(np.nan)))
+        self.own_rate = float(self.optimizer.learning_rate)
+        self.optimizer.__class__ = self.class_with_cycle
 
     def _class_with_cycle(self) -> type:
         own_class = self.own_class
         live = self
 
         def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
-            live.before_update()
-            own_class.apply(self, grads, trainable_variables)
-            live.after_update()
+            with live.update():
+                own_class.apply(self, grads, trainable_variables)
 
         # The same name and module, so that a checkpoint saved in mid-cycle can be loaded.
         names = {key: getattr(own_class, key) for key in ("__module__", "__qualname__", "__doc__")}
@@ -151,25 +168,28 @@ class _LiveCycle:
     def start_at(self, step: int) -> None:
         self.offset.assign(int(self.optimizer.iterations.numpy()) - step)
 
-    def before_update(self) -> None:
-        last = self.rates.shape[0] - 1
+    @contextmanager
+    def update(self) -> Iterator[None]:
+        """Give the optimizer this step's rate and momentum, and write both down."""
         iterations = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
-        self.place = tf.clip_by_value(iterations - self.offset, 0, last)
+        place = tf.clip_by_value(iterations - self.offset, 0, self.steps - 1)
         rate = self.optimizer._learning_rate
-        rate.assign(tf.gather(self.rates, self.place))
+        rate.assign(tf.gather(self.rates, place))
         self.seen_rates.scatter_nd_update(
-            [[self.place]], [tf.cast(tf.convert_to_tensor(rate), tf.float32)]
+            [[place]], [tf.cast(tf.convert_to_tensor(rate), tf.float32)]
         )
-        if self.attribute:
-            self.own_momentum = self.optimizer.__dict__[self.attribute]
-            momentum = tf.gather(self.momenta, self.place)
-            self.seen_momenta.scatter_nd_update([[self.place]], [momentum])
-            # Past Keras' attribute tracking: the tensor lives only while the update is traced.
-            self.optimizer.__dict__[self.attribute] = _TracedNumber(momentum)
-
-    def after_update(self) -> None:
-        if self.attribute:
-            self.optimizer.__dict__[self.attribute] = self.own_momentum
+        if not self.attribute:
+            yield
+            return
+        momentum = tf.gather(self.momenta, place)
+        self.seen_momenta.scatter_nd_update([[place]], [momentum])
+        settings = vars(self.optimizer)
+        own_momentum = settings[self.attribute]
+        settings[self.attribute] = _TracedNumber(momentum)
+        try:
+            yield
+        finally:
+            settings[self.attribute] = own_momentum
 
     def recorded(self) -> dict[str, list[float]]:
         rates = self.seen_rates.numpy()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import coursekit as ck
 from coursekit._tf import keras
 from coursekit.callbacks import OneCycle
 from coursekit.cycle import one_cycle_at
@@ -209,3 +210,24 @@ def test_bad_rates_are_refused_when_the_callback_is_made():
         OneCycle(-1.0)
     with pytest.raises(ArgumentError, match="momentum"):
         OneCycle(0.1, momentum=(0.95, 1.5))
+
+
+def test_the_compiled_trainer_runs_the_same_cycle_as_model_fit():
+    whole = {"epochs": 3, "batch_size": N, "verbose": 0}
+    weights, histories = [], []
+    for fit in (lambda m, **kw: m.fit(X, Y, **kw), lambda m, **kw: ck.fit(m, X, Y, **kw)):
+        model, cycle = linear_model(keras.optimizers.Nadam(0.01)), OneCycle(0.2)
+        fit(model, callbacks=[cycle], **whole)
+        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+        histories.append(cycle.history)
+    np.testing.assert_allclose(weights[0], weights[1], atol=1e-6)
+    assert histories[0] == histories[1]
+
+
+def test_a_second_cycle_of_another_height_does_not_run_the_first_ones_program():
+    model = linear_model(keras.optimizers.SGD(momentum=0.9))
+    for max_lr in (0.2, 0.05):
+        cycle = OneCycle(max_lr)
+        ck.fit(model, X, Y, epochs=2, batch_size=BATCH, verbose=0, callbacks=[cycle])
+        rates, _ = one_cycle_at(np.arange(8), 8, max_lr)
+        np.testing.assert_allclose(cycle.history["learning_rate"], rates, rtol=1e-6)
