@@ -369,10 +369,13 @@ def test_killed_twenty_times_each_run_is_done_once_with_the_results_of_a_quiet_s
     while kills < 20:
         out = tmp_path / f"study{folder}"
         before = files(out)
+        enough = len(toy.ledger("started")) + moments.randint(0, 6)
         process = start(script, out, "--seeds", "5")
-        try:
-            process.wait(moments.uniform(0.2, 1.4))
-        except subprocess.TimeoutExpired:
+        wait_until(
+            lambda p=process, n=enough: p.poll() is not None or len(toy.ledger("started")) >= n
+        )
+        time.sleep(moments.uniform(0, 0.15))
+        if process.poll() is None:
             process.kill()
             kills += 1
         errors = process.communicate()[1]
