@@ -113,7 +113,10 @@ def store(name: str, source: str, arrays: Arrays, *, recipe: int = 0) -> Cached:
         raise UnwritableCacheError(_why_unwritable(name, arrays, error)) from error
     if replaced is not None:
         shutil.rmtree(replaced, ignore_errors=True)
-    return _open(home, manifest, name, thorough=False)
+    # Perhaps another process has put its own in place since, and taken this one away.
+    found = open_cached(name, source, recipe=recipe)
+    assert found is not None, "a manifest of this recipe has just been written"
+    return found
 
 
 def _why_unwritable(name: str, arrays: Arrays, error: OSError) -> str:

@@ -187,6 +187,19 @@ def test_a_set_replaced_while_it_is_opened_is_read_anew(home, monkeypatch):
     np.testing.assert_array_equal(found.arrays.x_train, arrays(99).x_train)
 
 
+def test_a_set_replaced_just_after_it_was_stored_is_no_error(home, monkeypatch):
+    real = cache._write_manifest
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(cache, "_write_manifest", real)
+        real(*arguments)
+        cache.store("mnist", "official", arrays(5))
+
+    monkeypatch.setattr(cache, "_write_manifest", overtaken)
+    found = cache.store("mnist", "official", arrays(99))
+    np.testing.assert_array_equal(found.arrays.x_train, arrays(5).x_train)
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
 def test_a_write_that_fails_leaves_what_was_there(home, monkeypatch, number):
     before = sorted(path.name for path in home.iterdir())

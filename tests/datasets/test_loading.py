@@ -92,6 +92,22 @@ def test_two_processes_with_one_seed_get_the_same_bytes(small, fresh):
     assert answers[0].stderr == ""
 
 
+def test_processes_that_make_one_set_at_once_agree(fresh):
+    script = (
+        "from coursekit.datasets import embedded, load\n"
+        "embedded.SHAPES_SIZES = (600, 200)\n"
+        "print(load('shapes', n_valid=10).fingerprint)"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    answers = {process.communicate()[0] for process in processes}
+    assert [process.returncode for process in processes] == [0] * 4
+    assert len(answers) == 1
+    assert [entry.note for entry in verify()] == [""]
+
+
 def test_validation_is_drawn_by_seed_in_proportion_to_the_classes(imported, tiny):
     data = ck.load("mnist", n_valid=100)
     assert np.bincount(data.y_valid).tolist() == [10] * 10
