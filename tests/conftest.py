@@ -49,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
         _import_real_data()
 
 
+def pytest_report_header() -> list[str]:
+    absent = _absent()
+    return [f"real data: {absent.get(name, f'{name} is in .cache/data')}" for name in REAL]
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     needed = any(item.get_closest_marker("realdata") for item in session.items)
     if needed and not hasattr(session.config, "workerinput"):
