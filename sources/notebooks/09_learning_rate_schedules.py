@@ -393,7 +393,8 @@ left.legend()
 final = {name: runs[:, -1] for name, runs in results.items()}
 final = dict(sorted(final.items(), key=lambda item: item[1].mean()))
 ck.plotting.strip(right, final, "validation loss after the last epoch")
-right.set_title("Every run a dot, the mean a bar")
+lowest, *_, highest = final
+right.set_title(f"{lowest} ends lowest, {highest} highest".capitalize())
 ck.show(
     fig,
     alt="Left: validation loss against epoch for a constant rate, a high constant rate, exponential "
@@ -416,7 +417,8 @@ for name in final:
 # 1cycle [Smith, 2018] starts at a tenth of the highest rate, climbs in a straight line to the top
 # in the first half, comes down the same way, and spends the last tenth of the steps falling to a
 # thousandth of where it started. Momentum (모멘텀) goes the other way: 0.95 → 0.85 → 0.95. In the middle it
-# visits rates at which a constant run would not settle; the last leg harvests.
+# visits rates at which a constant run would not settle; the last leg harvests. (The other schedules of
+# the race keep their momentum at 0.9.)
 #
 # Two questions, each with its own experiment. In the race above, in which epoch does 1cycle reach
 # the best validation loss that the constant rate reached in the whole race? And when 1cycle is
