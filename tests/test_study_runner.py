@@ -341,7 +341,7 @@ def test_an_interrupt_ends_in_one_sentence_and_keeps_what_is_done(script, out, t
     errors = process.communicate(timeout=20)[1]
     assert process.returncode == 130
     assert errors.strip() == (
-        "Interrupted: what is done is kept, and the same command goes on from there."
+        "coursekit: interrupted; what is done is kept, and the same command goes on from there."
     )
     assert not leftovers(out)
     assert 3 <= len(files(out)) < 5 * 7

@@ -48,9 +48,10 @@ def run_command(
         )
     except KeyboardInterrupt:
         typer.echo(
-            "Interrupted: what is done is kept, and the same command goes on from there.", err=True
+            "\ncoursekit: interrupted; what is done is kept, and the same command goes on from there.",
+            err=True,
         )
-        raise typer.Exit(130) from None
+        raise SystemExit(130) from None
     typer.echo(f"All {len(runs)} runs are done; next: python -m coursekit study report")
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from tqdm import tqdm
+
 from coursekit.study.events import Done, EpochEnded, Event, Failed, Note, reason_of
 from coursekit.study.jobs import Job
 
@@ -88,11 +90,13 @@ class LocalWorkers:
 
     def close(self) -> None:
         """End all processes at once."""
-        workers = [*self._idle, *(worker for worker, _ in self._busy.values())]
+        idle, busy = self._idle, [worker for worker, _ in self._busy.values()]
         self._idle, self._busy = [], {}
-        for worker in workers:
+        for worker in idle:
+            worker.pipe.close()
+        for worker in busy:
             worker.process.kill()
-        for worker in workers:
+        for worker in [*idle, *busy]:
             worker.end()
 
     def _worker_for(self, job: Job) -> _Worker:
@@ -126,7 +130,7 @@ class _Worker:
 
     def end(self) -> int | None:
         self.pipe.close()
-        self.process.join(0.5)
+        self.process.join(2)
         self.process.kill()
         self.process.join()
         code = self.process.exitcode
@@ -137,6 +141,8 @@ class _Worker:
 def _serve(pipe: Connection, train: Callable[..., dict[str, Any]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # The default one is a semaphore of the system, which a killed worker would leave behind.
+    tqdm.set_lock(threading.RLock())
     while True:
         try:
             job = pipe.recv()
