@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,9 +156,9 @@ class Loop:
                 raise
             # It failed to compile, so no step has been taken yet.
             self._for_xla = False
-            say_once(
-                f"ck.fit: XLA cannot compile this model, so it trains slower. ({first_line(error)})"
-            )
+            missing = ", ".join(re.findall(r"(\w+) \(No registered", str(error)))
+            reason = f"it lacks {missing}" if missing else first_line(error)[:120]
+            say_once(f"ck.fit: XLA cannot compile this model, so it trains slower ({reason}).")
             return None
         return int(reached), logs
 
