@@ -48,7 +48,8 @@ def run_command(
         )
     except KeyboardInterrupt:
         typer.echo(
-            "\ncoursekit: interrupted; what is done is kept, and the same command goes on from there.",
+            "\ncoursekit: interrupted; what is done is kept, and the same command goes on from "
+            "there.",
             err=True,
         )
         raise SystemExit(130) from None
