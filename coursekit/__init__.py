@@ -5,8 +5,6 @@
 '0.1.0'
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 
@@ -53,5 +51,5 @@ def __getattr__(name: str) -> Any:
     )
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":
     return list(__all__)

@@ -103,7 +103,7 @@ def test_supported_versions_are_those_of_pyproject():
     assert [version for version in tried if version in supported] == VERSIONS
 
 
-@pytest.mark.parametrize("name", ["__main__.py"])
+@pytest.mark.parametrize("name", ["__init__.py", "__main__.py"])
 def test_what_runs_before_the_version_check_can_be_read_by_an_old_python(name):
     source = (ROOT / "coursekit" / name).read_text(encoding="utf-8")
     tree = ast.parse(source, feature_version=(3, 6))
