@@ -70,9 +70,8 @@ def execute(
 ) -> Outcome:
     """Run every cell of `nb`, writing the outputs into it, and stop at the first that fails.
 
-    `timeout` is in seconds for each cell; `on_cell(done, total)` is called at the start
-    and after each one. A cell
-    that raises, runs too long or ends the kernel is told in `Outcome.failure`, with its number.
+    `timeout` is in seconds for each cell; `on_cell(done, total)` is called at the start and after
+    each one. A cell that raises, runs too long or ends the kernel is told in `Outcome.failure`.
     Raises NotebookError where no kernel starts at all.
     """
     with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as folder:
