@@ -1,0 +1,558 @@
+"""Right and wrong answers to exercise 15."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from coursekit._tf import keras
+from coursekit.callbacks import OneCycle
+from coursekit.models import cifar10_net, mlp
+from coursekit.training import fit
+from coursekit.uncertainty import mc_predict
+
+layers = keras.layers
+CE = "sparse_categorical_crossentropy"
+
+# Standardised images
+
+
+def standardize(x_train, x_valid, x_test):
+    mean, std = x_train.mean(axis=0), x_train.std(axis=0)
+    std = np.where(std > 1e-6, std, 1).astype("float32")
+    return tuple((x - mean) / std for x in (x_train, x_valid, x_test))
+
+
+def standardize_by_scikit_learn(*parts):
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(parts[0].reshape(len(parts[0]), -1))
+    return [
+        scaler.transform(x.reshape(len(x), -1)).reshape(x.shape).astype("float32") for x in parts
+    ]
+
+
+def standardized_with(axis=0, *, mean=True, ddof=0, guard=None):
+    def variant(*parts):
+        center = parts[0].mean(axis=axis) if mean else 0
+        std = parts[0].std(axis=axis, ddof=ddof)
+        std = np.where(std > 1e-6, std, 1) if guard is None else std + guard
+        return [((x - center) / std).astype("float32") for x in parts]
+
+    return variant
+
+
+def standardize_in_place(x_train, x_valid, x_test):
+    parts = (x_train, x_valid, x_test)
+    out = standardize(*parts)
+    for part, scaled in zip(parts, out, strict=True):
+        part[...] = scaled
+    return parts
+
+
+STANDARDIZE = {
+    "right": [standardize, standardize_by_scikit_learn],
+    "wrong": [
+        (lambda *parts: [standardize(x, x, x)[0] for x in parts], "statistics of its own"),
+        (standardized_with(None), "for all pixels together"),
+        (standardized_with((0, 1, 2)), "for each colour"),
+        (standardized_with(mean=False), "do not subtract the mean"),
+        (standardized_with(ddof=1), "n − 1"),
+        (standardized_with(guard=0), "NaN"),
+        (standardized_with(guard=1e-7), "is no guard"),
+        (standardize_in_place, "changes its argument `x_train` in place"),
+        (lambda *parts: [x.astype("float64") for x in standardize(*parts)], "float64"),
+        (lambda *parts: standardize(*parts)[0], "Expected the three parts"),
+    ],
+}
+
+# The nets
+
+
+def stack(activation="swish", initializer="he_normal", *, n=20, units=100, end=(), out="softmax"):
+    return keras.Sequential([
+        keras.Input((32, 32, 3)),
+        layers.Flatten(),
+        *(layers.Dense(units, activation, kernel_initializer=initializer) for _ in range(n)),
+        *end,
+        layers.Dense(10, out),
+    ])  # fmt: skip
+
+
+def functional(activation, initializer, *, dropout=0.0):
+    inputs = keras.Input((32, 32, 3))
+    h = layers.Reshape((-1,))(inputs)
+    for _ in range(20):
+        h = layers.Dense(100, kernel_initializer=initializer())(h)
+        h = layers.Activation(activation)(h)
+    if dropout:
+        h = layers.AlphaDropout(dropout)(h)
+    return keras.Model(inputs, layers.Softmax()(layers.Dense(10)(h)))
+
+
+class Subclassed(keras.Model):
+    """The output layer's weights come first in no list: layers are made in the order of use."""
+
+    def __init__(self, *, norm=False, own_statistics=False):
+        super().__init__()
+        he = keras.initializers.VarianceScaling
+        self.hidden = [
+            layers.Dense(100, use_bias=not norm, kernel_initializer=he(2.0, "fan_in", "uniform"))
+            for _ in range(20)
+        ]
+        self.norms = [layers.BatchNormalization() for _ in range(20)] if norm else [None] * 20
+        self.out = layers.Dense(10, "softmax")
+        self.own_statistics = own_statistics
+
+    def call(self, x, training=False):
+        h = keras.ops.reshape(x, (-1, 3072))
+        for dense, norm in zip(self.hidden, self.norms, strict=True):
+            h = dense(h)
+            if norm is not None:
+                h = norm(h, training=True if self.own_statistics else training)
+            h = keras.ops.silu(h)
+        return self.out(h)
+
+
+def normalised(order="before", *, bias=False, norm=layers.BatchNormalization, activation="swish"):
+    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten()])
+    for _ in range(20):
+        model.add(layers.Dense(100, use_bias=bias, kernel_initializer="he_normal"))
+        steps = [norm(), layers.Activation(activation)]
+        for step in steps if order == "before" else steps[::-1]:
+            model.add(step)
+    model.add(layers.Dense(10, "softmax"))
+    return model
+
+
+def same_numbers_everywhere():
+    return stack(initializer=keras.initializers.HeNormal(seed=3))
+
+
+BUILD_BASELINE = {
+    "right": [
+        lambda: cifar10_net("baseline"),
+        lambda: functional("silu", keras.initializers.HeUniform),
+        lambda: Subclassed(),
+    ],
+    "wrong": [
+        (lambda: stack(initializer="glorot_uniform"), "Glorot's initialiser"),
+        (lambda: stack(initializer="lecun_normal"), "by LeCun's initialiser"),
+        (lambda: functional("swish", keras.initializers.RandomNormal), "variance"),
+        (same_numbers_everywhere, "the very same weights"),
+        (lambda: stack("relu"), "compute ReLU, not Swish"),
+        (lambda: stack(None), "no activation at all"),
+        (lambda: stack(n=19), "19 hidden dense layers"),
+        (lambda: stack(units=64), "64] units"),
+        (lambda: stack(out=None), "no class probabilities"),
+        (lambda: stack(end=[layers.Dropout(0.2)]), "is there dropout?"),
+        (lambda: cifar10_net("batch_norm"), "normalisation layers"),
+        (lambda: mlp((3072,), 10), "does not take images"),
+        (stack(), "pass the function that builds it"),
+    ],
+}
+
+BUILD_BATCH_NORM = {
+    "right": [lambda: cifar10_net("batch_norm"), lambda: Subclassed(norm=True), normalised],
+    "wrong": [
+        (lambda: normalised("after"), "after the activation"),
+        (lambda: normalised(bias=True), "still have biases"),
+        (lambda: normalised(norm=layers.LayerNormalization), "no batch normalisation"),
+        (lambda: normalised(activation="relu"), "compute ReLU, not Swish"),
+        (lambda: Subclassed(norm=True, own_statistics=True), "depends on its neighbours"),
+        (lambda: cifar10_net("baseline"), "no batch normalisation"),
+        (lambda: stack(end=[layers.BatchNormalization()]), "1 of your 20"),
+    ],
+}
+
+BUILD_SELU = {
+    "right": [
+        lambda: cifar10_net("selu"),
+        lambda: functional("selu", keras.initializers.LecunUniform),
+    ],
+    "wrong": [
+        (lambda: stack("selu"), "by He's initialiser"),
+        (lambda: stack("selu", "glorot_normal"), "Glorot's initialiser"),
+        (lambda: stack("elu", "lecun_normal"), "compute ELU, not SELU"),
+        (lambda: normalised(activation="selu"), "normalisation layers"),
+        (lambda: stack("selu", "lecun_normal", end=[layers.AlphaDropout(0.1)]), "dropout?"),
+    ],
+}
+
+
+class DropsAlways(layers.AlphaDropout):
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=True)
+
+
+def dropping_everywhere():
+    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten()])
+    for _ in range(20):
+        model.add(layers.Dense(100, "selu", kernel_initializer="lecun_normal"))
+        model.add(layers.AlphaDropout(0.1))
+    model.add(layers.Dense(10, "softmax"))
+    return model
+
+
+def selu_with(end):
+    return lambda: stack("selu", "lecun_normal", end=[end()] if end else ())
+
+
+BUILD_ALPHA_DROPOUT = {
+    "right": [
+        lambda: cifar10_net("alpha_dropout"),
+        lambda: functional("selu", keras.initializers.LecunNormal, dropout=0.1),
+    ],
+    "wrong": [
+        (selu_with(lambda: layers.Dropout(0.1)), "ordinary dropout"),
+        (selu_with(lambda: layers.AlphaDropout(0.5)), "not with the rate"),
+        (selu_with(lambda: DropsAlways(0.1)), "dropout stays on"),
+        (selu_with(None), "nothing is random"),
+        (dropping_everywhere, "Do other layers drop units too?"),
+        (lambda: stack(end=[layers.AlphaDropout(0.1)]), "by He's initialiser"),
+    ],
+}
+
+# Compiling
+
+
+def prepare(model, learning_rate):
+    model.compile(keras.optimizers.Nadam(learning_rate), loss=CE, metrics=["accuracy"])
+    return model
+
+
+def prepare_without_return(model, learning_rate):
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    accuracy = keras.metrics.SparseCategoricalAccuracy()
+    model.compile(keras.optimizers.Nadam(learning_rate=learning_rate), loss, metrics=[accuracy])
+
+
+def prepared_with(optimizer=keras.optimizers.Nadam, loss=CE, metrics=("accuracy",)):
+    def variant(model, learning_rate):
+        model.compile(optimizer(learning_rate), loss=loss, metrics=list(metrics))
+        return model
+
+    return variant
+
+
+def twice_the_cross_entropy(labels, p):
+    return 2 * keras.losses.sparse_categorical_crossentropy(labels, p)
+
+
+PREPARE = {
+    "right": [prepare, prepare_without_return],
+    "wrong": [
+        (prepared_with(keras.optimizers.Adam), "Adam's"),
+        (prepared_with(keras.optimizers.SGD), "not those of Nadam"),
+        (prepared_with(lambda rate: keras.optimizers.Nadam()), "default rate"),
+        (prepared_with(loss=twice_the_cross_entropy), "not the cross-entropy"),
+        (prepared_with(loss="categorical_crossentropy"), "not one-hot"),
+        (prepared_with(metrics=()), "accuracy"),
+        (lambda model, rate: model, "not compiled"),
+    ],
+}
+
+# The learning rate
+
+
+def find_rate(model, rates, x, y, valid, epochs):
+    model.optimizer.build(model.trainable_variables)
+    variables = model.variables + model.optimizer.variables
+    found = [v.numpy() for v in variables]
+    losses = []
+    for rate in rates:
+        model.optimizer.learning_rate = rate
+        history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=0)
+        losses.append(history.history["val_loss"][-1])
+        for variable, value in zip(variables, found, strict=True):
+            variable.assign(value)
+    return rates[int(np.nanargmin(losses))]
+
+
+def find_rate_on_copies(model, rates, x, y, valid, epochs):
+    losses = {}
+    for rate in rates:
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+        copy.compile(optimizer, loss=CE)
+        optimizer.build(copy.trainable_variables)
+        for own, given in zip(optimizer.variables, model.optimizer.variables, strict=True):
+            own.assign(given)
+        optimizer.learning_rate = rate
+        copy.fit(x, y, epochs=epochs, verbose=0)
+        loss = copy.evaluate(*valid, verbose=0, return_dict=True)["loss"]
+        losses[rate] = loss if np.isfinite(loss) else np.inf
+    return np.float32(min(losses, key=losses.get))
+
+
+def find_rate_variant(mistake):
+    def variant(model, rates, x, y, valid, epochs):
+        variables = model.variables + model.optimizer.variables
+        found = [v.numpy() for v in variables]
+        losses = []
+        # A diverged run's weights are not numbers: those who go on begin with the rates that work.
+        for rate in rates[1:] if mistake == "going on" else rates:
+            model.optimizer.learning_rate = rate
+            for _ in range(epochs):
+                model.train_on_batch(x, y)
+            xy = (x, y) if mistake == "training loss" else valid
+            losses.append(model.test_on_batch(*xy, return_dict=True)["loss"])
+            if mistake != "going on":
+                for variable, value in zip(variables, found, strict=True):
+                    variable.assign(value)
+        if mistake == "going on":
+            losses = [np.nan, *losses]
+        if mistake == "weights":
+            model.train_on_batch(x, y)
+        if mistake == "optimizer":
+            model.optimizer.iterations.assign(0)
+        if mistake == "nan":
+            return rates[int(np.argmin(losses))]
+        if mistake == "index":
+            return int(np.nanargmin(losses)) + 2
+        return rates[int(np.nanargmin(losses))]
+
+    return variant
+
+
+FIND_RATE = {
+    "right": [find_rate, find_rate_on_copies],
+    "wrong": [
+        (find_rate_variant("nan"), "do not step over NaN"),
+        (find_rate_variant("training loss"), "by the training loss"),
+        (find_rate_variant("going on"), "Every rate goes on"),
+        (find_rate_variant("weights"), "weights are not as found"),
+        (find_rate_variant("optimizer"), "optimizer is not as found"),
+        (find_rate_variant("index"), "none of the `rates`"),
+        (lambda model, rates, *rest: rates[-1], "the last validation loss is lower"),
+    ],
+}
+
+# Early stopping
+
+
+def train_with(**settings):
+    def variant(model, x, y, valid, epochs, patience):
+        arguments = {"patience": patience, "restore_best_weights": True} | settings
+        stop = keras.callbacks.EarlyStopping(**arguments)
+        return fit(model, x, y, epochs=epochs, validation_data=valid, callbacks=[stop], verbose=0)
+
+    return variant
+
+
+def train_by_hand(model, x, y, valid, epochs, patience):
+    losses, best = [], None
+    for epoch in range(epochs):
+        model.train_on_batch(x, y)
+        losses.append(float(model.test_on_batch(*valid, return_dict=True)["loss"]))
+        if losses[-1] == min(losses):
+            best, weights = epoch, model.get_weights()
+        if epoch - best == patience:
+            break
+    model.set_weights(weights)
+    return {"val_loss": losses}
+
+
+def train_on_a_split(model, x, y, valid, epochs, patience):
+    return model.fit(x, y, epochs=epochs, validation_split=0.2, verbose=0)
+
+
+def train_to_the_end(model, x, y, valid, epochs, patience):
+    return fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
+
+
+TRAIN = {
+    "right": [train_with(), train_by_hand],
+    "wrong": [
+        (train_with(restore_best_weights=False), "of the last epoch"),
+        (train_with(monitor="loss"), "never stops early"),
+        (train_to_the_end, "never stops early"),
+        (train_with(patience=10), "at the wrong time"),
+        (train_on_a_split, "not those of this model"),
+        (lambda *a: train_with()(*a).history["loss"], "Expected the history"),
+    ],
+}
+
+# Monte Carlo dropout
+
+DROPOUTS = (layers.Dropout, layers.AlphaDropout)
+
+
+def passes_of(model, x, samples, *, kinds=DROPOUTS):
+    passes = []
+    for _ in range(samples):
+        h = x
+        for layer in model.layers:
+            h = layer(h, training=isinstance(layer, kinds))
+        passes.append(np.asarray(h))
+    return np.stack(passes)
+
+
+def summary(passes):
+    return passes.mean(axis=0), passes.std(axis=0)
+
+
+def mc_by_the_course(model, x, samples):
+    prediction = mc_predict(model, x, samples=samples, seed=1)
+    return prediction.mean, prediction.std
+
+
+def mc_with_everything_in_training(model, x, samples):
+    return summary(np.stack([np.asarray(model(x, training=True)) for _ in range(samples)]))
+
+
+def mc_putting_averages_back(model, x, samples):
+    weights = model.get_weights()
+    result = mc_with_everything_in_training(model, x, samples)
+    model.set_weights(weights)
+    return result
+
+
+def mc_of_votes(model, x, samples):
+    return summary(np.eye(3)[passes_of(model, x, samples).argmax(axis=-1)])
+
+
+def mc_error_of_the_mean(model, x, samples):
+    mean, std = summary(passes_of(model, x, samples))
+    return mean, std / np.sqrt(samples)
+
+
+MC_PREDICT = {
+    "right": [lambda *a: summary(passes_of(*a)), mc_by_the_course],
+    "wrong": [
+        (mc_with_everything_in_training, "moved its averages"),
+        (mc_putting_averages_back, "is in training mode too"),
+        (lambda m, x, n: summary(np.stack([m.predict(x, verbose=0)] * n)), "All passes are equal"),
+        (lambda *a: summary(passes_of(*a, kinds=layers.Dropout)), "All passes are equal"),
+        (mc_of_votes, "You average votes"),
+        (mc_error_of_the_mean, "error of the mean"),
+        (lambda *a: passes_of(*a).mean(axis=0), "Expected two arrays"),
+        (lambda *a: summary(passes_of(*a).sum(axis=0)), "has shape"),
+    ],
+}
+
+# 1cycle
+
+
+def one_cycle_with(*, momentum=(0.95, 0.85), nesterov=False, own_momentum=0.95):
+    def variant(model, max_lr, x, y, valid, epochs, batch_size):
+        optimizer = keras.optimizers.SGD(0.01, momentum=own_momentum, nesterov=nesterov)
+        model.compile(optimizer, loss=CE, metrics=["accuracy"])
+        cycle = OneCycle(max_lr, momentum=momentum)
+        history = fit(model, x, y, epochs=epochs, batch_size=batch_size, validation_data=valid,
+                      callbacks=[cycle], verbose=0)  # fmt: skip
+        return history, cycle.history
+
+    return variant
+
+
+class Live(keras.optimizers.SGD):
+    def __init__(self, learning_rate, momentum):
+        super().__init__(learning_rate, momentum=momentum)
+        self.live_momentum = keras.Variable(momentum, trainable=False)
+
+    def update_step(self, gradient, variable, learning_rate):
+        velocity = self.momentums[self._get_variable_index(variable)]
+        self.assign(velocity, self.live_momentum * velocity - learning_rate * gradient)
+        self.assign_add(variable, velocity)
+
+
+class OwnCycle(keras.callbacks.Callback):
+    """Exercise 09's callback, with a record; `per_epoch` and `attribute` are mistakes."""
+
+    def __init__(self, max_lr, *, per_epoch=False, attribute=False):
+        super().__init__()
+        self.max_lr, self.per_epoch, self.attribute = max_lr, per_epoch, attribute
+        self.record = {"learning_rate": [], "momentum": []}
+
+    def on_train_batch_begin(self, batch, logs=None):
+        last = self.params["steps"] * (1 if self.per_epoch else self.params["epochs"]) - 1
+        step = batch if self.per_epoch else len(self.record["momentum"])
+        corners, start = [0, 0.45 * last, 0.9 * last, last], self.max_lr / 10
+        rate = np.interp(step, corners, [start, self.max_lr, start, start / 1000])
+        momentum = np.interp(step, corners, [0.95, 0.85, 0.95, 0.95])
+        optimizer = self.model.optimizer
+        optimizer.learning_rate = float(rate)
+        if self.attribute:
+            optimizer.momentum = float(momentum)
+        else:
+            optimizer.live_momentum.assign(momentum)
+        self.record["learning_rate"].append(rate)
+        self.record["momentum"].append(momentum)
+
+
+def own_cycle(**mistakes):
+    def variant(model, max_lr, x, y, valid, epochs, batch_size):
+        optimizer = keras.optimizers.SGD if mistakes.get("attribute") else Live
+        model.compile(optimizer(0.01, momentum=0.95), loss=CE)
+        cycle = OwnCycle(max_lr, **mistakes)
+        history = model.fit(x, y, epochs=epochs, batch_size=batch_size, validation_data=valid,
+                            callbacks=[cycle], verbose=0)  # fmt: skip
+        return history, cycle.record
+
+    return variant
+
+
+def record_of_epochs(*arguments):
+    history, record = one_cycle_with()(*arguments)
+    return history, {name: values[::7] for name, values in record.items()}
+
+
+ONE_CYCLE = {
+    "right": [one_cycle_with(), own_cycle()],
+    "wrong": [
+        (own_cycle(attribute=True), "constant momentum 0.95"),
+        (own_cycle(per_epoch=True), "begins anew in every epoch"),
+        (one_cycle_with(momentum=(0.85, 0.95)), "the same way as the rate"),
+        (one_cycle_with(momentum=None), "has shape (0,)"),
+        (one_cycle_with(nesterov=True), "Nesterov"),
+        (record_of_epochs, "has shape (3,)"),
+        (lambda *a: one_cycle_with()(*a)[0], "Expected two things"),
+    ],
+}
+
+# The comparison
+
+LABELS = np.arange(500) % 10
+WAYS = ("baseline", "batch_norm", "selu", "alpha_dropout", "mc_dropout", "one_cycle")
+
+
+def predictions(seed=0, **changes):
+    draw = np.random.default_rng(seed)
+    ways = {}
+    for name in WAYS:
+        values = draw.uniform(size=(500, 10)) + 0.4 * np.eye(10)[LABELS]
+        ways[name] = values / values.sum(axis=1, keepdims=True)
+    return ways | changes
+
+
+GOOD = predictions()
+COMPARISON = {
+    "right": [
+        [GOOD, LABELS],
+        [{name: values.astype("float32") for name, values in GOOD.items()}, LABELS.astype("int32")],
+    ],
+    "wrong": [
+        ([{k: v for k, v in GOOD.items() if k != "mc_dropout"}, LABELS], "no entry `mc_dropout`"),
+        ([predictions(mc_dropout=GOOD["alpha_dropout"]), LABELS], "the very same predictions"),
+        ([predictions(selu=np.full((500, 10), 0.1)), LABELS], "hardly learnt"),
+        ([GOOD, np.roll(LABELS, 1)], "not those of the labels"),
+        ([predictions(selu=10 * GOOD["selu"]), LABELS], "must sum to 1"),
+        ([predictions(selu=LABELS), LABELS], "has shape (500,)"),
+        ([list(GOOD.values()), LABELS], "Expected a dict"),
+    ],
+}
+
+ANSWERS = {
+    "standardize": STANDARDIZE,
+    "build_baseline": BUILD_BASELINE,
+    "prepare": PREPARE,
+    "find_rate": FIND_RATE,
+    "train": TRAIN,
+    "build_batch_norm": BUILD_BATCH_NORM,
+    "build_selu": BUILD_SELU,
+    "build_alpha_dropout": BUILD_ALPHA_DROPOUT,
+    "mc_predict": MC_PREDICT,
+    "one_cycle": ONE_CYCLE,
+    "comparison": COMPARISON,
+}
