@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -110,6 +111,29 @@ def test_a_job_with_other_images_is_refused(data):
     other = dataclasses.replace(job, data=dataclasses.replace(job.data, fingerprint="other"))
     with pytest.raises(DataError, match=r"expected the study's images \(200 of cifar10"):
         run(other)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_net_starts_from_its_seed_whatever_else_draws_random_numbers(data, variant):
+    def start(seed, elsewhere):
+        random.seed(elsewhere)
+        nets._kept.clear()
+        return [
+            np.asarray(variable) for variable in nets.net_for(job_for(variant, seed=seed)).variables
+        ]
+
+    one, same, other = start(3, elsewhere=1), start(3, elsewhere=2), start(4, elsewhere=1)
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert sum(not np.array_equal(a, b) for a, b in zip(one, other, strict=True)) >= 21
+    kernels = [array for array in one if array.ndim == 2]
+    assert len({array.tobytes() for array in kernels}) == len(kernels) == 21
+
+
+def test_the_first_weights_have_the_spread_of_their_initialiser(data):
+    for variant, factor in (("baseline", 2), ("selu", 1)):
+        kernels = [v for v in nets.net_for(job_for(variant)).variables if v.path.endswith("kernel")]
+        expected = np.sqrt(factor / 3_072)
+        assert np.asarray(kernels[0]).std() == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.slow

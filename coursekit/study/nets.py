@@ -11,6 +11,8 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+import numpy as np
+
 from coursekit._tf import keras
 from coursekit.models import cifar10_net
 from coursekit.study.jobs import Job
@@ -22,15 +24,14 @@ _kept: dict[str, keras.Model] = {}
 def net_for(job: Job) -> keras.Model:
     """Return the compiled net with the initial weights that the job's seed draws.
 
-    Sets every seed of the process. A net of `one_cycle` is always new: its schedule is part of
-    its program.
+    A net of `one_cycle` is always new: its schedule is part of its program.
     """
     kept = None if VARIANTS[job.variant].cycle else _kept.get(job.variant)
     if kept is None:
         _kept.clear()
         gc.collect()
-    keras.utils.set_random_seed(job.seed)
     fresh = _build(job)
+    _draw(fresh, job.seed)
     if kept is None:
         _kept[job.variant] = fresh
         return fresh
@@ -48,6 +49,22 @@ def _build(job: Job) -> keras.Model:
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     optimizer.build(model.trainable_variables)
     return model
+
+
+def _draw(model: keras.Model, seed: int) -> None:
+    """Draw all kernels anew and seed all dropout, from `seed` and nothing else.
+
+    Keras would take its seeds from Python's global generator, from which other threads of a Dask
+    worker draw too.
+    """
+    seeds = np.random.SeedSequence(seed).generate_state(2 * len(model.layers)) % 2**31
+    for layer, of_kernel, of_noise in zip(model.layers, seeds[::2], seeds[1::2], strict=True):
+        if hasattr(layer, "kernel"):
+            config = {**layer.kernel_initializer.get_config(), "seed": int(of_kernel)}
+            initializer = layer.kernel_initializer.from_config(config)
+            layer.kernel.assign(initializer(layer.kernel.shape))
+        if hasattr(layer, "seed_generator"):
+            layer.seed_generator.state.assign([int(of_noise), 0])
 
 
 def _copy(source: list[Any], target: list[Any]) -> None:
