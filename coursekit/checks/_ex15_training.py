@@ -1,7 +1,7 @@
-"""Exercise 15: compiling, searching a rate, early stopping and 1cycle, on problems of a moment.
+"""Exercise 15: compiling, searching a rate and early stopping, on problems of a moment.
 
-Each problem fits in one batch, or has equal rows, so the order of the samples does not matter and
-the right course of the training is a few lines of NumPy or one plain `model.fit`.
+Each problem fits in one batch, so the order of the samples does not matter and the right course of
+the training is a few lines of NumPy or a few plain steps of the model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exp / exp.sum(axis=-1, keepdims=True)
 
 
-def _classifier(weights: list[np.ndarray]) -> Any:
+def classifier(weights: list[np.ndarray]) -> Any:
+    """Return an uncompiled softmax classifier with these kernels and biases."""
     from coursekit._tf import keras
 
     layers = [keras.layers.Dense(w.shape[1], "tanh") for w in weights[:-2:2]]
@@ -40,7 +41,7 @@ def check_prepare(answer: Any) -> None:
     draw = rng("prepare")
     x, y = draw.normal(size=(12, 4)).astype("float32"), draw.integers(0, 3, 12)
     start = [draw.normal(size=(4, 3)), draw.normal(size=3)]
-    model = _classifier(start)
+    model = classifier(start)
     rate = 0.03
     result = call(answer, model, rate, may_change=True, may_return_none=True)
     model = model if result is None else result
@@ -103,7 +104,7 @@ def check_find_rate(answer: Any) -> None:
     y[:12] = draw.integers(0, 3, 12)
     x_valid = draw.normal(size=(60, 6)).astype("float32")
     y_valid = (x_valid @ true + draw.gumbel(size=(60, 3))).argmax(axis=1)
-    model = _classifier(start)
+    model = classifier(start)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=_CE, metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
     model.train_on_batch(x, y)  # velocities and a step counter that are not 0
@@ -193,7 +194,7 @@ def check_train(answer: Any) -> None:
         model.set_weights(start)
         _assign(model.optimizer.variables, model.start)
         result = call(answer, model, x, y, (x_valid, y_valid), epochs, patience)
-        losses = _losses_of(result)
+        losses = losses_of(result)
         final = float(model.evaluate(x_valid, y_valid, verbose=0, return_dict=True)["loss"])
         _compare_losses(losses, want, best, patience, epochs)
         if not np.isclose(final, min(losses), rtol=1e-4):
@@ -208,7 +209,7 @@ def check_train(answer: Any) -> None:
 def _ready(start: list[np.ndarray]) -> Any:
     from coursekit._tf import keras
 
-    model = _classifier(start)
+    model = classifier(start)
     model.compile(keras.optimizers.SGD(0.5, momentum=0.5), loss=_CE, metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
     model.start = [np.array(v) for v in model.optimizer.variables]
@@ -230,7 +231,8 @@ def _validation_losses(start: list, x, y, x_valid, y_valid, epochs: int) -> np.n
     return np.array(losses)
 
 
-def _losses_of(result: Any) -> np.ndarray:
+def losses_of(result: Any) -> np.ndarray:
+    """Return the validation losses of a history, or of the dict in it."""
     history = getattr(result, "history", result)
     if not isinstance(history, dict) or "val_loss" not in history:
         raise Wrong(
@@ -263,84 +265,3 @@ def _compare_losses(
         f"With patience {patience} the training stops after {n} epochs, at the wrong time. Which "
         "number does it watch: the validation loss? And with which patience?"
     )
-
-
-def check_one_cycle(answer: Any) -> None:
-    """Equal rows make every step's gradient known, so the final weights tell every rate."""
-    draw = rng("one_cycle")
-    row = draw.normal(size=4)
-    x, y = np.tile(row, (26, 1)).astype("float32"), np.full(26, 1)
-    start = [0.2 * draw.normal(size=(4, 3)), np.zeros(3)]
-    top, epochs, batch_size, n = 0.05, 3, 4, 21  # 7 steps a epoch; corners fall on whole steps
-    model = _classifier(start)
-    result = call(answer, model, top, x, y, (x[:5], y[:5]), epochs, batch_size, may_change=True)
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise Wrong(f"Expected two things, history and record, got {describe(result)}.")
-    _losses_of(result[0])
-    rates, momenta = _record(result[1], n)
-    moved = model.get_weights()[0] - start[0]
-    last = n - 1
-    steps, corners = np.arange(n), [0, 0.45 * last, 0.9 * last, last]
-    rate = np.interp(steps, corners, [top / 10, top, top / 10, top / 1e4])
-    momentum = np.interp(steps, corners, [0.95, 0.85, 0.95, 0.95])
-    epoch_steps = steps % (n // epochs)
-    if not np.allclose(rates, rate, rtol=5e-3, atol=1e-4 * top):
-        if np.allclose(rates, rates[0], rtol=1e-3):
-            raise Wrong("The recorded learning rate never changes.")
-        if np.allclose(rates[epoch_steps == 0], rates[0]) and n // epochs > 1:
-            raise Wrong("The rate begins anew in every epoch; one cycle takes the whole training.")
-        raise Wrong(
-            f"The recorded rates are not those of one cycle of {n} steps up to {top}: a tenth of "
-            "the top at first, almost 0 at the end."
-        )
-    if not np.allclose(momenta, momentum, rtol=5e-3):
-        if np.allclose(momenta, 1.8 - momentum, rtol=5e-3):
-            raise Wrong("The momentum goes the same way as the rate; it goes the other way.")
-        raise Wrong("The recorded momentum is not that of one cycle between 0.95 and 0.85.")
-
-    def simulated(rate: np.ndarray, momentum: np.ndarray, nesterov: bool = False) -> bool:
-        want = _final_kernel(start, row, rate, momentum, nesterov) - start[0]
-        return np.allclose(moved, want, rtol=2e-3, atol=1e-3 * np.abs(want).max())
-
-    if simulated(rate, momentum):
-        return
-    for constant in (0.95, 0.9, 0.85, 0.0):
-        if simulated(rate, np.full(n, constant)):
-            raise Wrong(
-                "The record shows a cycle of momentum, but the updates were made with the "
-                f"constant momentum {constant:g}: read the record back from what the updates use."
-            )
-    if simulated(rate, momentum, nesterov=True):
-        raise Wrong("The updates use Nesterov momentum; the task wants plain momentum.")
-    raise Wrong(
-        "The weights after training are not those of SGD with the recorded rates and momenta. Is "
-        "the optimizer SGD, and are rate and momentum those that the updates use?"
-    )
-
-
-def _record(record: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
-    series = []
-    for name in ("learning_rate", "momentum"):
-        if not isinstance(record, dict) or name not in record:
-            raise Wrong(f"The record has no entry `{name}`; it is {describe(record)}.")
-        values = array(record[name], f"The recorded {name}")
-        if values.shape != (n,):
-            raise Wrong(
-                f"The recorded {name} has shape {values.shape}; expected one number for each of "
-                f"the {n} updates (26 samples in batches of 4 make 7 updates an epoch)."
-            )
-        series.append(values.astype(float))
-    return series[0], series[1]
-
-
-def _final_kernel(
-    start: list, row: np.ndarray, rate: np.ndarray, momentum: np.ndarray, nesterov: bool
-) -> np.ndarray:
-    params = [np.array(w, dtype=float) for w in start]
-    velocity = [np.zeros_like(w) for w in params]
-    for eta, beta in zip(rate, momentum, strict=True):
-        error = softmax(row @ params[0] + params[1]) - np.eye(3)[1]
-        for i, g in enumerate((np.outer(row, error), error)):
-            velocity[i] = beta * velocity[i] - eta * g
-            params[i] = params[i] + (beta * velocity[i] - eta * g if nesterov else velocity[i])
-    return params[0]

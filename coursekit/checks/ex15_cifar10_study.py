@@ -13,6 +13,7 @@ import numpy as np
 from coursekit.checks import _ex15_builders as builders
 from coursekit.checks import _ex15_training as training
 from coursekit.checks._ex15_dropout import check_mc_predict
+from coursekit.checks._ex15_one_cycle import check_one_cycle
 from coursekit.checks.calling import call
 from coursekit.checks.compare import rng
 from coursekit.checks.tasks import TaskList
@@ -241,7 +242,7 @@ def mc_predict(answer: Any) -> None:
 )
 def one_cycle(answer: Any) -> None:
     """(model, max_lr, x, y, valid, epochs, batch_size): history and record of one cycle."""
-    training.check_one_cycle(answer)
+    check_one_cycle(answer)
 
 
 @TASKS.task(
