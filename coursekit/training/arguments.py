@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from typing import Any
 
 import numpy as np
@@ -136,23 +137,21 @@ def _weights_of_classes(y: Any, class_weight: Any) -> np.ndarray:
     return weights
 
 
-def check_labels(model: Any, data: tuple, *, of: str = "") -> None:
-    """Raise ArgumentError where the labels cannot belong to the model's only output.
+def check_fit(model: Any, data: tuple, *, of: str = "") -> None:
+    """Raise ArgumentError where `data`, as `pack` returned it, cannot belong to the model.
 
-    `data` is what `pack` returned. Losses that are not Keras' own are left alone, and so are
-    models with several outputs.
+    Labels are compared with the model's output for Keras' own losses and models of one output.
     """
-    if len(data) < 2 or not isinstance(data[1], np.ndarray):
-        return
-    y, loss = data[1], _name_of_loss(model.loss)
-    output = model.compute_output_spec(
-        keras.tree.map_structure(
-            lambda a: keras.KerasTensor((None, *a.shape[1:]), a.dtype), data[0]
-        )
+    symbols = keras.tree.map_structure(
+        lambda array: keras.KerasTensor((None, *array.shape[1:]), array.dtype), data[0]
     )
-    if not hasattr(output, "shape"):
+    try:
+        output = model.compute_output_spec(symbols)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"{of}x: the model cannot take it: {reason(error)}") from error
+    if len(data) < 2 or not isinstance(data[1], np.ndarray) or not hasattr(output, "shape"):
         return
-    outputs = tuple(output.shape)[1:]
+    y, outputs, loss = data[1], tuple(output.shape)[1:], _name_of_loss(model.loss)
     if loss in ("crossentropy", "ce"):
         loss = _SPARSE if y.ndim <= len(outputs) and outputs[-1] > 1 else "binary_crossentropy"
     if loss == _SPARSE:
@@ -162,6 +161,19 @@ def check_labels(model: Any, data: tuple, *, of: str = "") -> None:
             f"{of}y: expected labels of shape {(len(y), *outputs)} for the loss {loss}, got "
             f"{y.shape}." + (f" For class numbers use {_SPARSE}." if "categorical" in loss else "")
         )
+
+
+def reason(error: BaseException) -> str:
+    r"""Return the sentence of a Keras error that says what is wrong.
+
+    >>> reason(ValueError("Exception in Dense.call().\n\n\x1b[1mToo few.\x1b[0m\n\nArgs"))
+    'Too few.'
+    """
+    if isinstance(error, RuntimeError) and error.__context__ is not None:
+        error = error.__context__
+    said = str(error).strip()
+    bold = re.search("\x1b\\[1m(.+?)\x1b\\[0m", said, re.DOTALL)
+    return (bold[1] if bold else said).strip().split("\n")[0]
 
 
 def _check_sparse(y: np.ndarray, outputs: tuple, ignored: int | None, of: str) -> None:

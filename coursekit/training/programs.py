@@ -13,6 +13,7 @@ import numpy as np
 
 from coursekit._tf import keras, tf
 from coursekit.errors import ArgumentError
+from coursekit.training.arguments import reason
 
 _KEPT_PER_MODEL = 4
 _ALIGNMENT = 64  # bytes; TensorFlow's own, needed for an array that is used in place
@@ -96,7 +97,7 @@ class Loop:
             self.step = traced.get_concrete_function(spec)
         except (ValueError, TypeError) as error:
             raise ArgumentError(
-                f"ck.fit: the model cannot take a step on these arrays: {first_line(error)}"
+                f"ck.fit: the model cannot take a step on these arrays: {reason(error)}"
             ) from error
         kinds = {operation.type for operation in self.step.graph.get_operations()}
         self._for_xla = not kinds & _SLOW_IN_XLA or bool(tf.config.list_physical_devices("GPU"))
@@ -157,8 +158,8 @@ class Loop:
             # It failed to compile, so no step has been taken yet.
             self._for_xla = False
             missing = ", ".join(re.findall(r"(\w+) \(No registered", str(error)))
-            reason = f"it lacks {missing}" if missing else first_line(error)[:120]
-            say_once(f"ck.fit: XLA cannot compile this model, so it trains slower ({reason}).")
+            why = f"it lacks {missing}" if missing else reason(error)[:120]
+            say_once(f"ck.fit: XLA cannot compile this model, so it trains slower ({why}).")
             return None
         return int(reached), logs
 
@@ -187,11 +188,6 @@ def _quick_start() -> Iterator[None]:
         yield
     finally:
         tf.config.optimizer.set_experimental_options({name: before})
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return str(error).strip().split("\n")[0]
 
 
 def _take(data: Any, rows: tf.Tensor) -> Any:

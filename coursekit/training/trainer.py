@@ -13,7 +13,7 @@ from coursekit._tf import keras
 from coursekit.errors import ArgumentError
 from coursekit.training import arguments
 from coursekit.training.hooks import Hooks
-from coursekit.training.programs import Batches, Loop, first_line, is_finite, loop_for
+from coursekit.training.programs import Batches, Loop, is_finite, loop_for
 from coursekit.training.progress import Progress, check_verbose
 
 
@@ -87,10 +87,10 @@ def fit(
     if validation_data is not None:
         parts = arguments.unpack_validation(validation_data)
         validation = arguments.pack(*parts, of="validation ")
-    _build(model, arrays, batch_size)
-    arguments.check_labels(model, arrays)
+    arguments.check_fit(model, arrays)
     if validation is not None:
-        arguments.check_labels(model, validation, of="validation ")
+        arguments.check_fit(model, validation, of="validation ")
+    _build(model, arrays, batch_size)
     batches = Batches(arrays, batch_size)
     validation = validation and Batches(validation, batch_size)
     return _Run(model, batches, validation, callbacks, epochs, verbose, seed).train()
@@ -120,7 +120,7 @@ def _build(model: keras.Model, arrays: tuple, batch_size: int) -> None:
         model._symbolic_build(data_batch=batch)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ArgumentError(
-            f"ck.fit: the model does not fit these arrays: {first_line(error)}"
+            f"ck.fit: the model does not fit these arrays: {arguments.reason(error)}"
         ) from error
 
 
