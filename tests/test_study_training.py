@@ -19,6 +19,7 @@ from coursekit.study.records import read_record
 from coursekit.study.variants import VARIANTS, search_grid, select_variants
 
 TINY = study.Budget(200, 60, 80, 3, 2, 2, 2, 1, 5)
+LONG = dataclasses.replace(TINY, n_valid=100, epochs=200)  # stops early, but may go on for long
 
 
 def made_up_data(seed=0):
@@ -136,18 +137,26 @@ def test_the_first_weights_have_the_spread_of_their_initialiser(data):
         assert np.asarray(kernels[0]).std() == pytest.approx(expected, rel=0.02)
 
 
+def test_a_net_is_used_again_only_where_every_training_of_it_is_compiled():
+    from coursekit.training import programs
+
+    assert nets._ENOUGH_STEPS >= programs._WORTH_COMPILING
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["batch_norm", "alpha_dropout"])
 def test_a_result_depends_on_variant_and_seed_and_not_on_what_was_trained_before(data, variant):
-    first, told = run(job_for(variant, seed=0))
-    other, _ = run(job_for(variant, seed=1, rate=2e-3))
-    again, _ = run(job_for(variant, seed=0))  # in the net of the first two
+    first, told = run(job_for(variant, seed=0, budget=LONG))
+    net = nets._kept[variant]
+    other, _ = run(job_for(variant, seed=1, rate=2e-3, budget=LONG))
+    again, _ = run(job_for(variant, seed=0, budget=LONG))
+    assert nets._kept[variant] is net, "the net was made anew, so that this proves nothing"
     assert timeless(again) == timeless(first)
     assert other["history"] != first["history"]
     assert [epoch for epoch, _ in told] == list(range(1, len(told) + 1))
     assert [logs["val_loss"] for _, logs in told] == first["history"]["val_loss"]
 
-    model, found = nets._kept[variant], images.load_images(TINY)
+    model, found = net, images.load_images(LONG)
     best = again["best_epoch"] - 1
     assert again["history"]["val_loss"][best] == min(again["history"]["val_loss"])
     answers = np.asarray(model(found.x_valid, training=False)).argmax(axis=1)

@@ -20,24 +20,36 @@ from coursekit.study.variants import VARIANTS
 
 _kept: dict[str, keras.Model] = {}
 
+# `ck.fit` compiles where it has many steps to do, counted over all trainings of a model. Below this
+# number the count, and with it the rounding, would depend on what the net was used for before.
+_ENOUGH_STEPS = 500
+
 
 def net_for(job: Job) -> keras.Model:
     """Return the compiled net with the initial weights that the job's seed draws.
 
-    A net of `one_cycle` is always new: its schedule is part of its program.
+    A net of `one_cycle` is always new, since its schedule is part of its program, and so is one
+    for a training of few steps, which is not compiled at all.
     """
-    kept = None if VARIANTS[job.variant].cycle else _kept.get(job.variant)
+    kept = _kept.get(job.variant) if _is_reusable(job) else None
     if kept is None:
         _kept.clear()
         gc.collect()
     fresh = _build(job)
     _draw(fresh, job.seed)
     if kept is None:
-        _kept[job.variant] = fresh
+        if _is_reusable(job):
+            _kept[job.variant] = fresh
         return fresh
     _copy(fresh.variables, kept.variables)
     _copy(fresh.optimizer.variables, kept.optimizer.variables)
     return kept
+
+
+def _is_reusable(job: Job) -> bool:
+    variant = VARIANTS[job.variant]
+    fewest = min(job.data.n_train, job.data.n_valid) // variant.batch_size * job.epochs
+    return not variant.cycle and fewest >= _ENOUGH_STEPS
 
 
 def _build(job: Job) -> keras.Model:

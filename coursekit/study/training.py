@@ -210,4 +210,4 @@ def _peak_memory() -> float | None:
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6)
