@@ -150,7 +150,8 @@ assert accuracy > 0.7, f"expected at least 70% on unseen images, measured {accur
 #
 # ## Exercises that answer back
 #
-# Each lesson has an exercise with the same number, and a solution to look at afterwards. In an
+# Each lesson has an exercise with the same number, and a solution to look at afterwards (the solutions
+# appear in your folder once you start with `python3 -m coursekit lab --solutions`). In an
 # exercise you replace `...  # your code here` and run the check below it. A check tries what you wrote
 # on fresh inputs and says *correct*, *wrong* with the reason, *crashed* with the place, or *not
 # attempted*. This is how it looks, with a task solved wrongly on purpose:
