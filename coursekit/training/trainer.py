@@ -35,7 +35,9 @@ def fit(
 
     The arrays stay on the device, whole chunks of steps run as one XLA program, and the rows are
     shuffled anew every epoch. The last batch is smaller where the rows do not divide evenly. The
-    results are those of `model.fit` up to shuffling and rounding.
+    results are those of `model.fit` up to shuffling and rounding. XLA takes seconds to compile, so
+    runs of fewer than 500 steps, and convolutions on a CPU, do without it: a step at a time, as
+    fast as `model.fit` or faster.
 
     Epoch-level callbacks work unchanged, and `coursekit.callbacks.OneCycle` too. A callback that
     wants every batch makes each step a program call of its own; a line says so. `TerminateOnNaN`
