@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ["COURSEKIT_HEADLESS"] = "1"
+
+from _harness import header
 
 from coursekit import study
 from coursekit.study.workers import count_cores
@@ -53,10 +54,10 @@ def main() -> None:
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--workers", type=int, default=2, help="compared with one")
     given = parser.parse_args()
+    print(header("The study with one worker process and with more"))
     print(
-        f"{platform.system()} {platform.machine()}, {count_cores()} cores, Python "
-        f"{platform.python_version()}; study of {given.variants}, {given.seeds} seeds, profile "
-        f"{given.profile}; {given.rounds} rounds"
+        f"{given.variants}, {given.seeds} seeds, profile {given.profile}, {given.rounds} rounds, "
+        f"{count_cores()} cores in use"
     )
     rounds = []
     for number in range(given.rounds):

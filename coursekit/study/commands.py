@@ -35,8 +35,10 @@ def run_command(
     out: _Out = None,
 ) -> None:
     """Train what has no record yet; killed and started again, it goes on."""
+    from coursekit.lab import current_profile
     from coursekit.study import runner
 
+    out = out or runner.DEFAULT_FOLDER / current_profile(profile)
     try:
         runs = runner.run(
             variants=variants,
@@ -53,7 +55,7 @@ def run_command(
             err=True,
         )
         raise SystemExit(130) from None
-    typer.echo(f"All {len(runs)} runs are done; next: python -m coursekit study report")
+    typer.echo(f"All {len(runs)} runs are done; next: python -m coursekit study report --out {out}")
 
 
 @app.command("report")
