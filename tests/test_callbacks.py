@@ -199,9 +199,7 @@ def test_data_of_unknown_length_are_refused():
     cycle.set_params({"steps": None, "epochs": 3})
     with pytest.raises(ArgumentError, match="expected data of known length"):
         cycle.on_train_begin()
-    model.fit(
-        batches(), steps_per_epoch=2, epochs=2, shuffle=False, verbose=0, callbacks=[cycle]
-    )
+    model.fit(batches(), steps_per_epoch=2, epochs=2, shuffle=False, verbose=0, callbacks=[cycle])
     assert cycle.history["step"] == [0, 1, 2, 3]
 
 
