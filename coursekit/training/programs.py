@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +17,11 @@ from coursekit.errors import ArgumentError
 from coursekit.training.arguments import reason
 
 _KEPT_PER_MODEL = 4
+_KEPT_MODELS = 2
 _ALIGNMENT = 64  # bytes; TensorFlow's own, needed for an array that is used in place
 _LARGE = 1 << 24  # bytes
 _WORTH_COMPILING = 500  # steps
+_recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
 _SLOW_IN_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"}
 
 
@@ -205,7 +208,8 @@ def loop_for(model: Any, kind: str, batches: Batches) -> Loop:
     A traced step holds the optimizer, its class and its plain numbers, the metrics and the
     trainable weights of the moment; when any of them is another one, it is traced anew.
     """
-    # Past Keras' attribute tracking; there it lives exactly as long as the model.
+    _forget_older_models(model)
+    # Past Keras' attribute tracking; there it lives no longer than the model.
     kept = model.__dict__.setdefault("_coursekit_loops", [])
     for entry in kept:
         if entry[0] == (kind, batches.spec) and _same(entry[1], _traced_in(model)):
@@ -214,6 +218,14 @@ def loop_for(model: Any, kind: str, batches: Batches) -> Loop:
     kept.append(((kind, batches.spec), _traced_in(model), loop))
     del kept[:-_KEPT_PER_MODEL]
     return loop
+
+
+def _forget_older_models(model: Any) -> None:
+    """Let only the models used last keep programs: those of a deep net take 100 MB."""
+    others = [ref for ref in _recent if ref() not in (None, model)]
+    for ref in others[: -(_KEPT_MODELS - 1)]:
+        ref().__dict__.pop("_coursekit_loops", None)
+    _recent[:] = [*others[-(_KEPT_MODELS - 1) :], weakref.ref(model)]
 
 
 def _traced_in(model: Any) -> list:
