@@ -4,7 +4,7 @@
 # Twenty hidden layers of plain dense units, on photographs: a net that learns badly unless you
 # help it. In this capstone you build five variants of it, train each with a learning rate of its
 # own, and find out which help was worth what. It is exercise 8 of the chapter, tasks 8a to 8f.
-# Allow 90 minutes; the computer needs about five of them.
+# Allow 90 minutes; the computer needs only a few of them.
 #
 # How it works
 #
