@@ -199,6 +199,67 @@ def test_the_model_is_free_once_it_is_let_go(xla):
     assert kept() is None
 
 
+def swish_net():
+    model = keras.Sequential([keras.Input((5,)), L.Dense(4, "swish"), L.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_the_graph_of_a_step_is_free_once_the_model_is(xla):
+    """TensorFlow keeps the graph of each custom gradient, such as swish's, unless told not to."""
+    model = swish_net()
+    fit(model, X, Y, epochs=1, verbose=0)
+    [(_, _, loop)] = vars(model)["_coursekit_loops"]
+    graph = weakref.ref(loop.step.graph)
+    assert any("CustomGradient" in str(op.node_def) for op in graph().get_operations()), (
+        "swish no longer has a custom gradient: this test needs another activation"
+    )
+    del model, loop, _
+    gc.collect()
+    assert graph() is None
+
+
+def test_only_the_models_trained_last_keep_their_programs():
+    models = [classifier() for _ in range(programs._KEPT_MODELS + 1)]
+    for model in models:
+        fit(model, X, Y, epochs=1, verbose=0)
+    assert ["_coursekit_loops" in vars(model) for model in models] == [False, True, True]
+    fit(models[0], X, Y, epochs=1, verbose=0)
+    assert ["_coursekit_loops" in vars(model) for model in models] == [True, False, True]
+
+
+def test_compiling_the_model_anew_lets_the_old_programs_go():
+    model = classifier()
+    fit(model, X, Y, epochs=1, verbose=0)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    fit(model, X, Y, epochs=1, verbose=0)
+    assert len(vars(model)["_coursekit_loops"]) == 1
+
+
+COMPILES_IN = """
+import numpy as np
+from coursekit._tf import keras
+from coursekit.training import fit, programs
+programs._WORTH_COMPILING = 100  # the validation below has fewer steps
+model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, "softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy")
+x, y = np.ones((402, 5), "float32"), np.zeros(402, "int32")
+fit(model, x, y, epochs=3, batch_size=4, validation_data=(x[:40], y[:40]), verbose=0)
+"""
+
+
+def test_xla_compiles_the_training_once_whatever_runs_between_two_epochs():
+    told = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "device_compiler=2"}
+    ran = subprocess.run(
+        [sys.executable, "-c", COMPILES_IN],
+        env=os.environ | told,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stderr.count("Compilation of XLA executable time") == 1, ran.stderr[-2000:]
+
+
 @pytest.mark.parametrize(
     "array",
     [

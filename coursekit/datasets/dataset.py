@@ -139,6 +139,7 @@ class Dataset:
             total += block.sum(axis=0, dtype=np.uint64)
             squares += (block * block).sum(axis=0, dtype=np.uint64)
         # In whole numbers n * squares - total² is exact: 0 for a constant pixel and no other.
+        _let_go(part.pixels)
         n = np.uint64(len(part.rows))
         deviation = np.sqrt((n * squares - total * total).astype(np.float64)) / float(n)
         inverse = np.divide(1, deviation, out=np.zeros(self.shape), where=deviation > 0)
@@ -259,9 +260,11 @@ class Dataset:
 
 def _let_go(pixels: np.ndarray) -> None:
     """Give back the memory that a mapped file took while it was read; the file stays mapped."""
-    mapped = getattr(pixels, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    owner = pixels
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def new_part(pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = None) -> Part:

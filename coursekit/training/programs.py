@@ -22,6 +22,7 @@ _ALIGNMENT = 64  # bytes; TensorFlow's own, needed for an array that is used in 
 _LARGE = 1 << 24  # bytes
 _WORTH_COMPILING = 500  # steps
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
+_NO_GRAPH_OPTIMIZER = "disable_meta_optimizer"
 _SLOW_IN_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"}
 
 
@@ -95,9 +96,12 @@ class Loop:
             say_once("ck.fit: the model asks for run_eagerly=True; every step runs by itself.")
             self.step = step
             return
+        # "False" and "never set" are two settings to XLA, which compiles anew for each.
+        tf.config.optimizer.set_experimental_options({_NO_GRAPH_OPTIMIZER: _graph_optimizer_off()})
         traced = tf.function(lambda batch: step(batch), autograph=False)
         try:
-            self.step = traced.get_concrete_function(spec)
+            with _gradients_forgotten():
+                self.step = traced.get_concrete_function(spec)
         except (ValueError, TypeError) as error:
             raise ArgumentError(
                 f"ck.fit: the model cannot take a step on these arrays: {reason(error)}"
@@ -182,15 +186,41 @@ class Loop:
 
 
 @contextmanager
-def _quick_start() -> Iterator[None]:
-    # TensorFlow's graph optimizer takes seconds on a deep model and wins nothing on its steps.
-    name = "disable_meta_optimizer"
-    before = tf.config.optimizer.get_experimental_options().get(name, False)
-    tf.config.optimizer.set_experimental_options({name: True})
+def _gradients_forgotten() -> Iterator[None]:
+    """Take back what TensorFlow registers for custom gradients while a step is traced.
+
+    It keeps each of them for ever, and with it the whole graph: 80 MB for every deep net. Once
+    the step is traced, its gradient is part of the graph, and nothing asks for them again.
+    """
+    registry = _gradient_registry()
+    before = set(registry)
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({name: before})
+        for name in set(registry) - before:
+            if name.startswith("CustomGradient-"):
+                del registry[name]
+
+
+def _gradient_registry() -> dict[str, Any]:
+    from tensorflow.python.framework import ops  # not public; a test tells when it has moved
+
+    return getattr(getattr(ops, "_gradient_registry", None), "_registry", {})
+
+
+@contextmanager
+def _quick_start() -> Iterator[None]:
+    # TensorFlow's graph optimizer takes seconds on a deep model and wins nothing on its steps.
+    before = _graph_optimizer_off()
+    tf.config.optimizer.set_experimental_options({_NO_GRAPH_OPTIMIZER: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({_NO_GRAPH_OPTIMIZER: before})
+
+
+def _graph_optimizer_off() -> bool:
+    return tf.config.optimizer.get_experimental_options().get(_NO_GRAPH_OPTIMIZER, False)
 
 
 def _take(data: Any, rows: tf.Tensor) -> Any:
@@ -211,6 +241,7 @@ def loop_for(model: Any, kind: str, batches: Batches) -> Loop:
     _forget_older_models(model)
     # Past Keras' attribute tracking; there it lives no longer than the model.
     kept = model.__dict__.setdefault("_coursekit_loops", [])
+    kept[:] = [entry for entry in kept if entry[1][0] is model.optimizer]  # not compiled anew since
     for entry in kept:
         if entry[0] == (kind, batches.spec) and _same(entry[1], _traced_in(model)):
             return entry[2]

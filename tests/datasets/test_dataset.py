@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +53,37 @@ def test_an_array_lives_as_long_as_it_is_held():
     del part
     gc.collect()
     assert data._made["train"]() is None
+
+
+def resident(path) -> int:
+    """Return how many kB of a mapped file are in this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    return sum(
+        int(next(line for line in lines if line.startswith("Rss:")).split()[1])
+        for line in lines
+        if line.endswith(str(path))
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("use", [lambda data: data.x_train, lambda data: data.standardized()])
+def test_the_pages_of_a_mapped_file_are_let_go_after_use(tmp_path, use):
+    path = tmp_path / "x.npy"
+    np.save(path, RNG.integers(0, 256, (20_000, 10, 10), np.uint8))
+    mapped = np.load(path, mmap_mode="r")
+    labels = np.arange(20_000) % 4
+    parts = {
+        name: new_part(mapped[rows], labels[rows])
+        for name, rows in (
+            ("train", np.s_[:18_000]),
+            ("valid", np.s_[18_000:]),
+            ("test", np.s_[:9]),
+        )
+    }
+    assert mapped.any(), "reads every page"
+    assert resident(path) > 1_500
+    use(Dataset("toy", "official", tuple("abcd"), parts, "digest"))
+    assert resident(path) < 300
 
 
 @pytest.mark.parametrize("name", ["x_train", "y_train", "x_valid", "y_test"])
