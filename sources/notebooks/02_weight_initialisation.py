@@ -26,6 +26,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import initializers
+from scipy.stats import norm
 
 COLORS, MARKERS = ck.plotting.COLORS, ck.plotting.MARKERS
 
@@ -177,8 +178,9 @@ default = keras.layers.Dense(3).kernel_initializer
 assert type(default) is initializers.GlorotUniform, f"the default of Dense is {default}"
 
 # %% [markdown]
-# Bit for bit the same numbers, and the std is that of the formula. If you say nothing, Keras takes
-# **Glorot uniform**, for every activation: writing `Dense(100, "relu")` does not switch to He.
+# Each name draws, bit for bit, the numbers of `VarianceScaling` with its two parameters, and the
+# std is that of the formula. If you say nothing, Keras takes **Glorot uniform**, whatever the
+# activation: writing `Dense(100, "relu")` does not switch to He.
 #
 # Look at the last column: the bell is cut off as well. Keras' "normal" draws again whatever lies
 # beyond two standard deviations, after widening the bell by 1/0.88 so that the cut leaves the right
@@ -186,7 +188,7 @@ assert type(default) is initializers.GlorotUniform, f"the default of Dense is {d
 
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 3.2))
-edges = np.linspace(-0.15, 0.15, 61)
+edges = np.linspace(-0.2, 0.2, 81)
 for i, name in enumerate(["HeNormal", "HeUniform"]):
     ax.hist(weights[name].ravel(), edges, histtype="step", linewidth=2, **ck.plotting.line_kw(i),
             label=f"{name}, std {weights[name].std():.4f}")  # fmt: skip
@@ -330,20 +332,21 @@ for ax, variances in zip(axes, (ups, downs), strict=True):
     for i, (name, runs) in enumerate(variances.items()):
         ck.plotting.band(ax, layers, runs, name, i)
         ax.plot(layers[9::10], runs.mean(axis=0)[9::10], MARKERS[i], color=COLORS[i])
-    ax.set(xlabel="layer", yscale="log")
+    ax.set(xlabel="layer", yscale="log", yticks=10.0 ** np.arange(-80, 21, 20))
 axes[0].set(ylabel="variance (log scale)", title="Signal on the way up: He keeps it")
 axes[1].set(title="Gradient on the way down, from layer 50")
 axes[0].legend(fontsize=8, loc="lower left")
 ck.show(
     fig,
     alt=f"Variance against layer, 1 to 50, on a log axis, mean and range of {n_seeds} seeds. Left, the "
-    "output: a straight line down to 1e-81 for N(0, 0.01²), a straight line up for N(0, 0.1²), a slow "
+    "output: a straight line down to "
+    f"{ups['N(0, 0.01²)'].mean(axis=0)[-1]:.0e} for N(0, 0.01²), a straight line up for N(0, 0.1²), a slow "
     "fall for LeCun and Glorot, which coincide, and level for He. Right, the gradient: the same lines "
     "mirrored, as it travels from layer 50 to layer 1.",
 )
 
 # %%
-print(f"std of layer 50 / std of layer 1, from the mean variance over {n_seeds} seeds")
+print(f"std of layer 50 / std of layer 1, mean of {n_seeds} seeds")
 change = {name: np.sqrt(runs[:, -1] / runs[:, 0]) for name, runs in ups.items()}
 for name, ratios in change.items():
     print(f"  {name:15} {ratios.mean():9.2g}    per layer × {ratios.mean() ** (1 / 49):.3f}")
@@ -377,11 +380,10 @@ def mean_cosine(x):
     return (np.sum(unit @ unit.T) - len(x)) / (len(x) * (len(x) - 1))
 
 
+inputs = np.random.default_rng(0).standard_normal((100, 500))  # as seed 0 used them above
 alike = mean_cosine(tops["He normal"])
-print(
-    f"mean cosine between inputs:              {mean_cosine(np.random.default_rng(0).standard_normal((100, 500))):.3f}"
-)
-print(f"mean cosine between outputs of layer 50: {alike:.3f}")
+print(f"mean cosine between inputs:              {mean_cosine(inputs):.4f}")
+print(f"mean cosine between outputs of layer 50: {alike:.4f}")
 
 # %% tags=["claim"]
 assert alike > 0.9, f"after 50 ReLU layers the outputs should be nearly alike, cosine {alike:.3f}"
@@ -482,7 +484,7 @@ assert from_input < outputs.std() / 1_000, f"units should hardly react to the in
 
 # %%
 q = np.geomspace(0.01, 10, 40)
-epsilon = np.random.default_rng(1).standard_normal(40_000).astype("float32")
+epsilon = norm.ppf(np.linspace(0, 1, 40_002)[1:-1]).astype("float32")  # evenly spread N(0, 1)
 
 
 def next_square(name, scale, q):
@@ -606,6 +608,7 @@ def draw_race(results, title, alt):
         ax.plot(range(1, epochs + 1), runs.mean(axis=0), MARKERS[i], color=COLORS[i])
     ax.axhline(np.log(10), color=COLORS[6], linewidth=1, linestyle=":", label="loss of guessing")
     ax.set(xlabel="epoch", ylabel="training loss (log scale)", yscale="log", title=title)
+    ax.set_xticks(range(1, epochs + 1))
     ax.legend()
     ck.show(fig, alt=alt)
 
@@ -636,9 +639,9 @@ for when, losses in (("first", first), ("last", end)):
 # there, and the gradient on its way back is almost nothing as well. Such a net stands on a plateau
 # at the loss of guessing.
 #
-# Xavier, on the other hand, is not far from He: with five layers it loses 1/√2⁵, about a factor 6,
-# which training makes up for. Where is the difference that the 50 layers promised? Change one
-# thing: the depth.
+# Xavier is close to He beside that: in five layers it shrinks the signal by √2⁵, about a factor of
+# 6, and training soon makes up for most of it. Where is the difference that the 50 layers promised?
+# Change one thing: the depth.
 
 # %%
 deep = race(build(20, keras.optimizers.SGD(0.05)))
@@ -657,8 +660,8 @@ assert gap[20] > gap[5], f"Xavier should lag further behind He with more layers,
 assert gap[20] > 0, f"with 20 ReLU layers He should end lower than Xavier, gap {gap[20]:.3f}"
 
 # %% [markdown]
-# The factor is the same, it is only applied more often. So in a net of a few layers the default is
-# good enough, and in a deep one it is not.
+# Each layer still costs Xavier a factor √2, only there are more of them. With five ReLU layers the
+# default costs a little, with twenty far more (the titles have the numbers).
 #
 # Would a better optimizer have saved the bad start? Back to five layers, with Adam in place of SGD:
 
@@ -848,7 +851,7 @@ ck.widgets.explore(
     draw_signal,
     alt="Std of each layer's outputs against the layer, on a log axis, for the chosen activation and "
     "initialiser; a grey band marks 0.1 to 10.",
-    activation=["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "swish", "leaky_relu", "linear"],
+    activation=["swish", "relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "gelu", "linear"],
     initialiser=list(kinds),
     depth=(1, 60, 30),
     weight_scale=(0.5, 2.0, 1.0),
