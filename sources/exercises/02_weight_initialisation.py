@@ -150,25 +150,30 @@ def both_ways(layer, fan_in):
     sums = x @ kernel
     gradient = rng.standard_normal(sums.shape)
     back = (gradient * (sums > 0)) @ kernel.T
-    return 2 * np.mean(np.maximum(sums, 0) ** 2), 2 * np.mean(back**2)
+    return np.mean(np.maximum(sums, 0) ** 2), np.mean(back**2)
 
 
 if ex.is_correct("he_avg_dense"):
-    fig, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3.3), sharey=True)
     for ax, (fan_in, units) in zip(axes, ((100, 400), (400, 100)), strict=True):
         he = keras.layers.Dense(units, "relu", kernel_initializer="he_normal")
         for i, (layer, label) in enumerate(((he, "He, fan_in"), (he_avg_dense(units), "yours"))):
             factors = both_ways(layer, fan_in)
             ax.semilogy([0, 1], factors, ck.plotting.MARKERS[i], markersize=9, label=label)
         ax.axhline(1, color="black", linewidth=1, linestyle=":")
-        ax.set(xticks=[0, 1], xlim=(-0.5, 1.5), title=f"{fan_in} inputs, {units} units")
+        ax.set(
+            xticks=[0, 1], xlim=(-0.5, 1.5), xlabel="way", title=f"{fan_in} inputs, {units} units"
+        )
         ax.set_xticklabels(["signal", "gradient"])
-    axes[0].set_ylabel("factor (for sums: 1 is kept)")
+    axes[0].set_yticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
+    axes[0].minorticks_off()
+    axes[0].set_ylabel("mean square after / before")
     axes[0].legend()
+    fig.suptitle("fan_in is right for the signal; fan_avg shares the error", fontweight="bold")
     ck.show(
         fig,
         alt="Factors of signal and gradient for a widening and a narrowing layer: with fan_in the "
-        "signal's factor is 1 and the gradient's 4 or a quarter; with fan_avg both are off by less.",
+        "signal's factor is 1 and the gradient's 4 or a quarter; with fan_avg the gradient is closer to 1, the signal further away.",
     )
 else:
     print("This comparison waits for task 3.")
@@ -225,15 +230,16 @@ def std_per_layer(activation, scale):
 
 
 if ex.is_correct("simulated_scale"):
-    fig, axes = plt.subplots(1, 4, figsize=(10, 2.8), sharey=True)
+    fig, axes = plt.subplots(1, 4, figsize=(10, 3.1), sharey=True)
     for ax, (name, activation) in zip(axes, activations.items(), strict=True):
         own = float(simulated_scale(activation))
         for i, (scale, label) in enumerate(((1.0, "scale 1"), (own, "your scale"))):
             ax.semilogy(range(1, 31), std_per_layer(activation, scale),
                         **ck.plotting.line_kw(i), label=label)  # fmt: skip
-        ax.set(title=f"{name}: {own:.2f}", xlabel="layer")
+        ax.set(title=f"{name}: scale {own:.2f}", xlabel="layer")
     axes[0].set_ylabel("std of the outputs")
     axes[0].legend()
+    fig.suptitle("Your scale holds ReLU, leaky ReLU and tanh; Swish drifts away", fontweight="bold")
     ck.show(
         fig,
         alt="Std of the outputs against layer, for ReLU, leaky ReLU, tanh and Swish, each with scale "

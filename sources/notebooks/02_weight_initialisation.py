@@ -365,8 +365,8 @@ assert spread < 5, f"He should keep the gradient within a factor of 5, it varies
 
 # %% [markdown]
 # Straight lines on a log axis: each layer multiplies by the same factor. Glorot and LeCun are one
-# line, because these layers are square; both lose a factor √2 in std at each ReLU. (The smallest
-# numbers here are below what 32-bit floats can hold, 10⁻⁴⁵: in Keras they would be 0. The
+# line, because these layers are square; both lose a factor √2 in std at each ReLU. (The outputs at
+# the bottom are smaller than 10⁻³⁸, where 32-bit floats lose their precision and soon become 0. The
 # computation above uses 64 bits.)
 #
 # He keeps the **size** of the signal. Does it keep the signal? Take two different inputs and
@@ -446,8 +446,8 @@ for label in ("GELU", "Swish"):
 
 # %% [markdown]
 # For ReLU the 2 is exact; for SELU the 1 is, by design. For the others the table is a good habit,
-# no law. In ten layers the loss is modest (the CIFAR-10 study of this course trains twenty Swish
-# layers from He); after 50 plain layers Swish and GELU have faded away.
+# no law. With the signal of layer 10 training can still cope (the CIFAR-10 study of this course
+# trains twenty Swish layers from He); after 50 plain layers Swish and GELU have faded away.
 #
 # Sigmoid's std is level, which looks like success. Is it? Its outputs lie around 0.5, and a mean
 # that is not 0 makes units differ from each other whatever the input. What counts is how much
@@ -869,10 +869,10 @@ ck.widgets.explore(
 # - **The default stays Glorot uniform** when you change the activation. Name the initialiser.
 # - **Other libraries, other defaults.** PyTorch's `nn.Linear` draws uniformly with variance 1/(3 ·
 #   fan_in).
-# - **The output layer.** It has no ReLU: the table says Glorot there. With few layers it makes no
-#   difference.
-# - **Standardised inputs.** All formulas start from inputs with mean square 1. Pixels between 0 and
-#   255 break the chain before the first layer.
+# - **The output layer.** It has no ReLU: its row of the table is softmax's, or a linear output's,
+#   Glorot.
+# - **Standardised inputs.** A good start keeps the size of what comes in, whatever it is: pixels
+#   between 0 and 255 stay that large up to the output. Scale them first.
 
 # %%
 shared = initializers.HeNormal()
