@@ -173,7 +173,8 @@ if ex.is_correct("he_avg_dense"):
     ck.show(
         fig,
         alt="Factors of signal and gradient for a widening and a narrowing layer: with fan_in the "
-        "signal's factor is 1 and the gradient's 4 or a quarter; with fan_avg the gradient is closer to 1, the signal further away.",
+        "signal's factor is 1 and the gradient's 4 or a quarter; with fan_avg the gradient is closer "
+        "to 1, the signal further away.",
     )
 else:
     print("This comparison waits for task 3.")
