@@ -118,8 +118,8 @@ def _compiled(answer: Any) -> None:
         raise
     except Exception as error:  # whatever a graph refuses
         raise Wrong(
-            "It works step by step, but not inside `tf.function`: there tensors have no values yet, "
-            f"so `.numpy()` and NumPy's functions are out. ({type(error).__name__})"
+            "It works step by step, but not inside `tf.function`: there tensors have no values "
+            f"yet, so `.numpy()` and NumPy's functions are out. ({type(error).__name__})"
         ) from None
     after = [w.astype(float) for w in model.get_weights()]
     _compare_update(before, after, _loss_and_gradients(before, x, y)[1], 0.7)

@@ -262,6 +262,7 @@ def run(limit, steps):
     return np.array(log).T
 
 
+# %%
 if ex.is_correct("train_step") and ex.is_correct("choose_threshold"):
     steps = lab.pick(quick=300, standard=800, full=2_000)
     careful = run(0.3, 200)

@@ -452,14 +452,14 @@ for i, (limit, log) in enumerate(logs.items()):
         for seed in range(n_seeds):
             n = np.isfinite(log[seed, 0]).sum()
             kw = {**ck.plotting.line_kw(1 - i), "linewidth": 0.9, "alpha": 0.8}
-            values, x = log[seed, part, :n], np.arange(1, n + 1)
+            values, x = np.minimum(log[seed, part, :n], 1e6), np.arange(1, n + 1)
             ax.loglog(x, values, **kw, label=name if seed == 0 else None)
             if n < n_steps:
                 ax.plot(n, values[-1], "X", color=ck.plotting.COLORS[1], markersize=8)
 left.axhline(guessing, color="black", linewidth=1, linestyle=":", label="guessing")
-left.set(xlabel="step (log scale)", ylabel="loss of the batch",
+left.set(xlabel="step (log scale)", ylabel="loss of the batch (cut at 1e6)",
          title="Only the clipped nets get well below guessing")  # fmt: skip
-right.set(xlabel="step (log scale)", ylabel="norm of the raw gradient",
+right.set(xlabel="step (log scale)", ylabel="norm of the raw gradient (cut at 1e6)",
           title="The raw norm, logged before clipping")  # fmt: skip
 left.legend(fontsize=8)
 ck.show(
@@ -534,11 +534,11 @@ for rate in (1e-3, 1e-4):
 shown = {f"rate {rate:g}, no clipping": log for rate, log in rates.items()}
 shown["rate 0.01, clipped to 1"] = clipped
 final = {
-    name: np.clip(np.nan_to_num(final_loss(log), nan=1e6), 0, 1e6) for name, log in shown.items()
+    name: np.clip(np.nan_to_num(final_loss(log), nan=10), 0, 10) for name, log in shown.items()
 }
 lowest = min(final, key=lambda name: np.median(final[name]))
 fig, ax = plt.subplots(figsize=(7.5, 3))
-ck.plotting.strip(ax, final, "loss at the end (log scale; not finite or above 1e6: drawn at 1e6)")
+ck.plotting.strip(ax, final, "loss at the end (log scale; not finite or above 10: drawn at 10)")
 ax.axvline(guessing, color="black", linewidth=1, linestyle=":")
 ax.set(xscale="log", title=f"Lowest median: {lowest}")
 ck.show(
@@ -553,8 +553,9 @@ for name, values in final.items():
 assert lowest == "rate 0.01, clipped to 1", f"clipping should end lowest; it is {lowest}"
 
 # %% [markdown]
-# A smaller rate makes *every* step shorter to survive the few bad ones. Clipping shortens only the
-# bad ones. A schedule that starts very low (a warm-up, lesson 09) is a third way, and goes well with
+# The counts say how many nets a smaller rate alone could save in this budget. It makes *every* step
+# shorter to survive the bad ones at the start, and goes on crawling afterwards; clipping leaves a
+# step that is short enough as it is. A schedule that starts very low (a warm-up, lesson 09) is a third way, and goes well with
 # clipping.
 
 # %% [markdown]
@@ -661,14 +662,18 @@ for far in (limits[0], limits[-1]):
         f"a limit of 1 should beat {far:g}: loss {mean_loss[1.0]:.3f} against {mean_loss[far]:.3f}"
     )
 assert all(np.isfinite(logs[limit][:, 0]).all() for limit in limits), (
-    "clipped: finite at all limits"
+    "with clipping the loss should stay finite at every limit"
+)
+assert np.mean(dead[100.0]) > np.mean(dead[1.0]), (
+    f"a far too large limit should kill more units: {np.mean(dead[100.0]):.0%} are dead, with a "
+    f"limit of 1 {np.mean(dead[1.0]):.0%}"
 )
 
 # %% [markdown]
 # Three things to learn from the table.
 #
 # - **Too small** a limit: safe and slow. Every step has the same tiny length.
-# - **Too large** a limit: the loss stays finite, and yet the net is lost in the first few steps. Its
+# - **Too large** a limit: the loss stays finite, and yet the first few steps may ruin the net. Its
 #   norms are *small* afterwards: calm, because hardly anything moves. The last column says why: a ReLU
 #   unit is dead if it ends at 0 for each of 500 sequences, and the jump killed more of them. **A
 #   finite loss and small gradients are not yet a healthy net.**
