@@ -6,6 +6,9 @@ import importlib.util
 import re
 from pathlib import Path
 
+from coursekit.study import load_report
+from coursekit.study.tables import differences_table, results_table
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -17,9 +20,18 @@ def _picture_tool():
     return tool
 
 
-def test_the_readmes_picture_is_the_one_stored_in_the_lesson():
+def test_the_readmes_pictures_are_those_stored_in_the_notebooks():
     tool = _picture_tool()
-    assert tool.PICTURE.read_bytes() == tool.picture(), "run: python tools/readme_picture.py"
+    for name in tool.PICTURES:
+        assert f"(docs/{name})" in README
+        shown = (ROOT / "docs" / name).read_bytes()
+        assert shown == tool.picture(name), "run: python tools/readme_picture.py"
+
+
+def test_the_readmes_tables_are_those_of_the_courses_own_study():
+    rows = load_report().rows()
+    assert results_table(rows) in README
+    assert differences_table(rows) in README
 
 
 def test_every_link_of_the_documents_leads_to_a_file():

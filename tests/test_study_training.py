@@ -181,10 +181,12 @@ def test_one_cycle_trains_its_whole_cycle_and_a_search_never_sees_the_test_image
     trial, _ = run(job_for("one_cycle", kind="search"))
     assert looked == []
     assert "test_accuracy" not in trial
-    assert trial["validation_accuracy"] == max(trial["history"]["val_accuracy"])
+    assert trial["validation_accuracy"] == trial["history"]["val_accuracy"][-1]
     result, _ = run(job_for("one_cycle", rate=0.02, budget=dataclasses.replace(TINY, patience=0)))
     assert looked == [1]
     assert len(result["history"]["loss"]) == TINY.cycle_epochs
+    assert result["best_epoch"] == TINY.cycle_epochs, "a cycle is judged by its end"
+    assert result["validation_accuracy"] == result["history"]["val_accuracy"][-1]
     assert 0 <= result["test_accuracy"] <= 1
 
 

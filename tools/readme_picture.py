@@ -1,4 +1,4 @@
-"""Write docs/schedules.png: the picture of the race in lesson 09, as stored in the notebook."""
+"""Write the README's pictures into docs/, each as it is stored in a built notebook."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = ROOT / "notebooks" / "09_learning_rate_schedules.ipynb"
-PICTURE = ROOT / "docs" / "schedules.png"
-ALT_BEGINS = "Left: validation loss against epoch"
+# Where each comes from: the notebook, and how the picture's alternative text begins.
+PICTURES = {
+    "schedules.png": (
+        "notebooks/09_learning_rate_schedules.ipynb",
+        "Left: validation loss against epoch",
+    ),
+    "study.png": ("solutions/15_cifar10_study.ipynb", "Two charts of validation accuracy"),
+}
 
 
-def picture() -> bytes:
-    """Return the PNG of the output whose alternative text begins with `ALT_BEGINS`."""
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+def picture(name: str) -> bytes:
+    """Return the PNG of the output that `PICTURES` names."""
+    notebook, begins = PICTURES[name]
+    for cell in json.loads((ROOT / notebook).read_text(encoding="utf-8"))["cells"]:
         for output in cell.get("outputs", []):
             alt = output.get("metadata", {}).get("image/png", {}).get("alt", "")
-            if alt.startswith(ALT_BEGINS):
+            if alt.startswith(begins):
                 return base64.b64decode(output["data"]["image/png"])
-    raise SystemExit(f"{NOTEBOOK.name} has no picture whose text begins with {ALT_BEGINS!r}.")
+    raise SystemExit(f"{notebook} has no picture whose text begins with {begins!r}.")
 
 
 if __name__ == "__main__":
-    PICTURE.write_bytes(picture())
+    for name in PICTURES:
+        (ROOT / "docs" / name).write_bytes(picture(name))

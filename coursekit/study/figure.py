@@ -39,6 +39,7 @@ def learning_curves(summary: dict[str, Any]) -> Figure:
             _draw(over_seconds, epochs * seconds, curves, name, order.index(name), best * seconds)
     over_epochs.set(xlabel="epoch", ylabel="validation accuracy (%)")
     over_epochs.set_title(_finding(summary))
+    over_epochs.xaxis.get_major_locator().set_params(integer=True)
     over_seconds.set(xlabel="seconds of training, without compiling")
     over_seconds.set_title("The same, by what it costs")
     if over_epochs.lines:

@@ -151,8 +151,9 @@ def _fixed_notes(rows: list[Row]) -> list[str]:
     else:
         notes.append("One seed: no spread, no intervals, and a difference may be luck.")
     notes.append(
-        "Weights and learning rates are chosen by validation images alone; test images are looked "
-        "at once per run."
+        "Weights are those of the epoch with the lowest validation loss, of one_cycle those of its "
+        "last epoch. They and the learning rates are chosen by validation images alone; test "
+        "images are looked at once per run."
     )
     notes.append(
         "Published: one run each (Hands-On Machine Learning, 3rd edition, chapter 11), with raw "

@@ -72,14 +72,14 @@ def _prepare(job: Job) -> tuple[Any, list[Any]]:
 
     tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")  # it takes a study's many nets for a mistake
-    cycle = VARIANTS[job.variant].cycle
-    patience = job.epochs if cycle or job.kind == "search" else job.budget.patience
-    callbacks = [
-        keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
-    ]
-    if cycle:
-        callbacks.append(OneCycle(job.learning_rate))
-    return net_for(job), [*callbacks, _pace_callback(keras)]
+    if VARIANTS[job.variant].cycle:
+        callback = OneCycle(job.learning_rate)
+    else:
+        patience = job.epochs if job.kind == "search" else job.budget.patience
+        callback = keras.callbacks.EarlyStopping(
+            "val_loss", patience=patience, restore_best_weights=True
+        )
+    return net_for(job), [callback, _pace_callback(keras)]
 
 
 def _set_threads(tf: Any, threads: int) -> None:
@@ -134,15 +134,21 @@ def _fit(
 def _best(job: Job, history: dict[str, list[float]]) -> dict[str, Any]:
     """Return the best epoch, counted from 1, and the validation accuracy that counts for the job.
 
-    A run's is that of its best epoch; a search trial's is the best of all epochs.
+    A run's is that of its best epoch; a search trial's is the best of all epochs. A cycle is judged
+    by its end, in a run and in the search.
 
-    >>> history = {"val_loss": [1.5, 1.2, 1.3], "val_accuracy": [0.4, 0.5, 0.6]}
-    >>> class Run: kind = "run"
+    >>> history = {"val_loss": [1.5, 1.2, 1.3], "val_accuracy": [0.4, 0.6, 0.5]}
+    >>> class Run: kind, variant = "run", "selu"
     >>> _best(Run, history)
-    {'best_epoch': 2, 'validation_loss': 1.2, 'validation_accuracy': 0.5}
+    {'best_epoch': 2, 'validation_loss': 1.2, 'validation_accuracy': 0.6}
+    >>> class Cycle: kind, variant = "run", "one_cycle"
+    >>> _best(Cycle, history)
+    {'best_epoch': 3, 'validation_loss': 1.3, 'validation_accuracy': 0.5}
     """
     losses = history["val_loss"]
     finite = [i for i, loss in enumerate(losses) if math.isfinite(loss)]
+    if VARIANTS[job.variant].cycle:
+        finite = [i for i in finite if i == len(losses) - 1]
     if not finite:
         return {"best_epoch": None, "validation_loss": None, "validation_accuracy": None}
     key = history["val_accuracy"] if job.kind == "search" else [-loss for loss in losses]

@@ -8,8 +8,10 @@ Read this file to know what the study's comparison means.
   published baseline saw raw bytes from 0 to 255.)
 - Every variant gets the same search for its learning rate: as many rates, as many epochs, the same
   images and the same seed, which no run uses. The best validation accuracy decides.
-- Every variant keeps the weights of the epoch with the lowest validation loss. All but `one_cycle`
-  stop early. `one_cycle` has a fixed number of epochs, since its schedule must come to its end.
+- Every variant but `one_cycle` stops early and keeps the weights of the epoch with the lowest
+  validation loss. `one_cycle` has a fixed number of epochs and keeps the weights of the last: the
+  end of the cycle, where the rate is almost 0, is what the cycle is for. (Its lowest validation loss
+  lies in the middle, at the highest rate, where the accuracy is some points lower.)
 - The test images are looked at once per run, with those weights. Nothing is chosen by them.
 - `one_cycle` trains the net of `alpha_dropout`, as the book's solution does, with SGD, momentum
   cycling between 0.95 and 0.85 (the book's SGD had none) and batches of 128.
@@ -75,6 +77,7 @@ VARIANTS: dict[str, Variant] = {
             batch_size=128,
             cycle=True,
             published=(0.524, "15 epochs"),
+            revision=2,  # 1 kept the weights of the lowest validation loss
         ),
     )
 }
