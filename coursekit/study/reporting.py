@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OWN_STUDY = Path(__file__).with_name("own_study.json")
 
+
 @dataclass(frozen=True)
 class Report:
     """A study's report; in a notebook its last expression shows it as a table."""

@@ -10,8 +10,8 @@ Read this file to know what the study's comparison means.
   images and the same seed, which no run uses. The best validation accuracy decides.
 - Every variant but `one_cycle` stops early and keeps the weights of the epoch with the lowest
   validation loss. `one_cycle` has a fixed number of epochs and keeps the weights of the last: the
-  end of the cycle, where the rate is almost 0, is what the cycle is for. (Its lowest validation loss
-  lies in the middle, at the highest rate, where the accuracy is some points lower.)
+  end of the cycle, where the rate is almost 0, is what the cycle is for. (Its lowest validation
+  loss lies in the middle, at the highest rate, where the accuracy is some points lower.)
 - The test images are looked at once per run, with those weights. Nothing is chosen by them.
 - `one_cycle` trains the net of `alpha_dropout`, as the book's solution does, with SGD, momentum
   cycling between 0.95 and 0.85 (the book's SGD had none) and batches of 128.

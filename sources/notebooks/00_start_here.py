@@ -187,6 +187,8 @@ ex.accuracy(accuracy)
 #
 # | lesson | the question it answers | minutes |
 # |---|---|---|
+# | 02 [Weight initialisation](02_weight_initialisation.ipynb) | how large should the first weights be? | 35 |
+# | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 35 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 35 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #
