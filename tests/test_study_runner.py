@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -346,6 +347,27 @@ def test_an_interrupt_ends_in_one_sentence_and_keeps_what_is_done(script, out, t
     assert not leftovers(out)
     assert 3 <= len(files(out)) < 5 * 7
     assert no_workers_left(toy)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal masks")
+def test_an_interrupt_while_a_worker_starts_comes_afterwards_and_spares_the_worker():
+    code = """
+        import os, signal, subprocess, sys
+        from coursekit.study.workers import _interrupts_held_back
+        try:
+            with _interrupts_held_back():
+                child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+                os.kill(os.getpid(), signal.SIGINT)
+                print("started")
+            print("lost")
+        except KeyboardInterrupt:
+            print("interrupted")
+        child.send_signal(signal.SIGINT)
+        child.communicate(b"\\n")
+        print(child.returncode)
+    """
+    said = subprocess.check_output([sys.executable, "-c", textwrap.dedent(code)], text=True)
+    assert said.split() == ["started", "interrupted", "0"]
 
 
 def test_workers_end_when_the_study_is_killed(script, out, toy, monkeypatch):

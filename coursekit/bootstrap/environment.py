@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.bootstrap import requirements
-from coursekit.bootstrap.installation import drop_half_installed, install
+from coursekit.bootstrap.installation import drop_half_installed, inherit, install
 from coursekit.errors import CourseError
 
 VENV = requirements.ROOT / ".venv"
@@ -89,7 +89,7 @@ def _prepare(sections: tuple[str, ...], needed: str, handle: int) -> None:
         print("Setting up the course in .venv: once, a few minutes, about 3 GB.", flush=True)
         found = {"root": str(requirements.ROOT), "python": _version(), "created": False}
         _write_state(found)
-        _create()
+        _create(handle)
         found["created"] = True
     else:
         print("Completing the course's environment in .venv.", flush=True)
@@ -177,10 +177,14 @@ def _site_packages() -> Path:
     return VENV / "lib" / f"python{state()['python']}" / "site-packages"
 
 
-def _create() -> None:
+def _create(handle: int) -> None:
     base = getattr(sys, "_base_executable", None) or sys.executable
     result = subprocess.run(
-        [base, "-I", "-m", "venv", str(VENV)], capture_output=True, text=True, errors="replace"
+        [base, "-I", "-m", "venv", str(VENV)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        **inherit(handle),
     )
     if result.returncode:
         said = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
@@ -225,8 +229,9 @@ def _check_space() -> None:
 def _alone() -> Iterator[int]:
     """Hold the right to change `.venv`; wait for whoever holds it.
 
-    The lock belongs to the open file: it ends with the process, however that ends, and pip inherits
-    it, so that a pip left running by a killed set-up is waited for as well.
+    The lock belongs to the open file: it ends with the process, however that ends. `venv` and pip
+    inherit it, so that one left running by a killed set-up is waited for as well: what it writes
+    later would otherwise appear in the next one's environment.
     """
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "setup.lock").open("a+") as file:

@@ -20,6 +20,11 @@ _QUIETLY = "--no-input --disable-pip-version-check --no-warn-script-location"
 _MISLEADING = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_NO_BINARY", "PIP_CONSTRAINT")
 
 
+def inherit(handle: int) -> dict[str, tuple[int, ...]]:
+    """Return the option of `subprocess` that passes an open file on to the child (POSIX only)."""
+    return {"pass_fds": (handle,)} if os.name == "posix" else {}
+
+
 def install(python: Path, wanted: str, packages: Path, cache: Path, handle: int) -> None:
     """Install the requirements of the text `wanted`, saying how far it is.
 
@@ -44,7 +49,7 @@ def install(python: Path, wanted: str, packages: Path, cache: Path, handle: int)
         text=True,
         encoding="utf-8",
         errors="replace",
-        **({"pass_fds": (handle,)} if os.name == "posix" else {}),
+        **inherit(handle),
     )
     progress = Progress(total=len(re.findall(r"^[\w.-]+==", wanted, re.MULTILINE)))
     try:

@@ -7,7 +7,6 @@ import io
 import math
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from coursekit import __version__
+from coursekit._memory import peak_mb
 from coursekit.errors import DataError
 from coursekit.study.images import Images, describe, load_images
 from coursekit.study.jobs import Job
@@ -56,7 +56,7 @@ def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, 
         "threads": job.threads,
         "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {count_cores()} cores",
-        "peak_memory_mb": _peak_memory(),
+        "peak_memory_mb": round(peak_mb()),
     }
     if job.kind == "run" and result["best_epoch"] is not None:
         result |= _evaluate(job, model, images)
@@ -208,12 +208,3 @@ def _versions() -> dict[str, str]:
         "keras": keras.__version__,
         "numpy": np.__version__,
     }
-
-
-def _peak_memory() -> float | None:
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6)

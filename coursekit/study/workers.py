@@ -124,7 +124,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, train), daemon=True)
-        with _environment(job.threads), _interrupts_ignored():
+        with _environment(job.threads), _interrupts_held_back():
             self.process.start()
         theirs.close()
 
@@ -178,14 +178,18 @@ def _environment(threads: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    # A new process inherits this, so that Ctrl-C, which the terminal sends to all, ends only the
-    # study; the study then ends its workers.
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back for the block; what came meanwhile comes at its end.
+
+    The terminal sends it to all processes. A process started in the block inherits that it is held
+    back, for good: only the study is interrupted, and it then ends its workers. (Ignoring it here
+    would do the same for the workers, but lose an interrupt that comes during their start.)
+    """
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
