@@ -562,7 +562,8 @@ assert lowest == "rate 0.01, clipped to 1", f"clipping should end lowest; it is 
 # ### Why not batch normalisation?
 #
 # Lesson 04 tames the signals of a deep net with batch normalisation (배치 정규화). Why not here? Look
-# at the mean of the hidden state at each time step of a fresh net:
+# at the hidden state at each time step of a fresh net (all units but those that are silent from the
+# start):
 
 # %%
 states = keras.Sequential(
@@ -771,8 +772,8 @@ for way, log in race.items():
 # %% [markdown]
 # All three keep the loss finite. What the pictures add: the direction is kept by the global norm
 # alone. Whether a turned direction costs anything is a question for the dots, not for the theory: look
-# at the spread before you rank them. By value every component moves at nearly the same speed once
-# all are cut, which is not always a drawback.
+# at the spread before you rank them, and mind that one bad run can make a mean. By value every
+# component moves at nearly the same speed once all are cut, which is not always a drawback.
 
 # %% [markdown]
 # ## 6 · With Adam too
