@@ -644,7 +644,7 @@ print(f"an epoch with BN takes {cost:.2f} times as long")
 # %% [markdown]
 # Read the lines above, not the folklore. "BN makes training faster" is short for: BN **bears a
 # higher learning rate**, and the higher rate is what saves epochs. At one and the same low rate there
-# may be nothing to gain. An epoch costs more arithmetic with BN; how much slower the clock runs depends
+# may be nothing to gain. (Compare the two lines without BN: does the high rate bring that net anything?) An epoch costs more arithmetic with BN; how much slower the clock runs depends
 # on the machine and on the size of the net. And compare the orders "before" and "after" by the dots in the
 # strip: differences smaller than the spread of the dots decide nothing.
 #
