@@ -8,6 +8,8 @@ name: both) and is skipped, with the reason, where it is absent.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,12 @@ os.environ["COURSEKIT_DATA"] = str(ROOT / ".cache" / "data")
 os.environ["COURSEKIT_OFFLINE"] = "1"
 for _name in ("COURSEKIT_PROFILE", "COURSEKIT_MIRROR", "COURSEKIT_GRADING", "COURSEKIT_PROGRESS"):
     os.environ.pop(_name, None)
+if (
+    threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):
+    # Started in the background by a shell: what the tests start and interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _absent() -> dict[str, str]:

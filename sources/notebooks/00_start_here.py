@@ -188,13 +188,14 @@ ex.accuracy(accuracy)
 # | lesson | the question it answers | minutes |
 # |---|---|---|
 # | 02 [Weight initialisation](02_weight_initialisation.ipynb) | how large should the first weights be? | 35 |
+# | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 40 |
 # | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 35 |
+# | 08 [Optimizers](08_optimizers.ipynb) | how far to go, and what to remember of the last steps? | 40 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 35 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #
-# More lessons are on their way: 01 gradients that vanish or explode, 02 initialisation, 03 activations,
-# 04 batch normalisation, 05 clipping, 06 transfer, 07 pretraining, 08 optimizers, 10 regularisation,
-# 11 dropout, 12 tuning, 13 guidelines, 14 review questions.
+# More lessons are on their way: 01 gradients that vanish or explode, 03 activations, 06 transfer, 07
+# pretraining, 10 regularisation, 11 dropout, 12 tuning, 13 guidelines, 14 review questions.
 
 # %% [markdown]
 # ## Recap
@@ -208,8 +209,8 @@ ex.accuracy(accuracy)
 # %% [markdown]
 # ## Now practise
 #
-# Go on with lesson [09 Learning-rate schedules](09_learning_rate_schedules.ipynb), then its
-# [exercise](../exercises/09_learning_rate_schedules.ipynb).
+# Go on with lesson [02 Weight initialisation](02_weight_initialisation.ipynb), then its
+# [exercise](../exercises/02_weight_initialisation.ipynb).
 
 # %% [markdown]
 # ## Further reading
