@@ -108,9 +108,16 @@ def line_kw(i: int) -> dict[str, Any]:
 def band(ax: Axes, x: Sequence[float], runs: Any, label: str, i: int = 0) -> None:
     """Draw the mean of several runs and the range from the lowest to the highest.
 
-    `runs` has shape (n_runs, n_points); `x` shape (n_points,).
+    `runs` has shape (n_runs, n_points); `x` shape (n_points,). Where `x` counts (epochs, steps), the
+    ticks of a linear axis are whole numbers.
     """
+    from matplotlib.ticker import MaxNLocator
+
     runs = np.atleast_2d(np.asarray(runs, dtype=float))
+    if np.issubdtype(np.asarray(x).dtype, np.integer):
+        locator = ax.xaxis.get_major_locator()
+        if isinstance(locator, MaxNLocator):  # not on a log axis, nor where ticks are given
+            locator.set_params(integer=True)
     ax.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=COLORS[i % len(COLORS)], alpha=0.2)
     ax.plot(x, runs.mean(axis=0), label=label, **line_kw(i))
 

@@ -71,6 +71,23 @@ def test_band_draws_mean_and_range_of_the_runs():
     assert (y.min(), y.max()) == (1.0, 6.0)
 
 
+@pytest.mark.parametrize(("x", "whole"), [(range(1, 5), True), ([1.0, 2.0, 3.0, 4.0], False)])
+def test_band_over_epochs_has_whole_numbers_as_ticks(x, whole):
+    _, ax = plt.subplots()
+    plotting.band(ax, x, np.ones((2, 4)), "runs")
+    assert all(float(tick).is_integer() for tick in ax.get_xticks()) == whole
+
+
+def test_band_keeps_the_ticks_of_a_log_axis_and_those_that_are_given():
+    _, (log, given) = plt.subplots(1, 2)
+    log.set_xscale("log")
+    given.set_xticks([1, 3])
+    for ax in (log, given):
+        plotting.band(ax, range(1, 5), np.ones((2, 4)), "runs")
+    assert 0.1 in np.round(log.get_xticks(), 3)
+    assert given.get_xticks().tolist() == [1, 3]
+
+
 def test_strip_draws_a_dot_for_each_run_and_a_bar_at_the_mean():
     _, ax = plt.subplots()
     plotting.strip(ax, {"a": [1.0, 2.0, 6.0], "b": [4.0]}, "loss")
