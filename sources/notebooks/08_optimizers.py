@@ -89,7 +89,7 @@ def contours(ax, f, x_range, y_range, levels):
 
 levels = [0.1, 0.5, 1.5, 4, 9]
 start = (-7, 2)
-fig, axes = plt.subplots(1, 3, figsize=(10, 2.9), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(9, 2.9), sharey=True)
 ends = {}
 for i, (ax, eta) in enumerate(zip(axes, (0.1, 0.9, 1.02), strict=True)):
     path = walk(gradient_descent, valley_gradient, start, eta=eta)
@@ -261,7 +261,7 @@ def nesterov_of_the_paper(gradient, start, steps, eta, beta=0.9):
 eta = 0.3
 rolling = walk(momentum, valley_gradient, start, eta=eta)
 looking = walk(nesterov, valley_gradient, start, eta=eta)
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), width_ratios=[3, 2])
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=[3, 2])
 contours(left, valley, (-8, 5), (-3, 3), levels)
 for i, (name, path) in enumerate({"momentum": rolling, "Nesterov": looking}.items()):
     left.plot(*path.T, ".-", color=COLORS[i], linewidth=1, markersize=4, label=name)
@@ -404,10 +404,11 @@ for corrected in (True, False):
     ones = walk(adam, lambda p: np.ones(2), (0, 0), steps=200, eta=eta, corrected=corrected)
     sizes[corrected] = -np.diff(ones[:, 0])
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+labels = {"gradient_descent": "gradient descent", "rmsprop": "RMSProp", "adam": "Adam"}
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
 for i, (name, size) in enumerate(first.items()):
     left.loglog(scales, size, marker=ck.plotting.MARKERS[i], **ck.plotting.line_kw(i),
-                markersize=4, label=name.replace("_", " "))  # fmt: skip
+                markersize=4, label=labels[name])  # fmt: skip
 left.set(xlabel="gradient (log scale)", ylabel="first step (log scale)",
          title="Adam's first step is about η")  # fmt: skip
 right.plot(steps, sizes[True] / eta, **ck.plotting.line_kw(2), label="with correction")
@@ -646,7 +647,7 @@ def move_to(artists, step):
         marker.set_data(*path[-1:].T)
 
 
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharey=True)
 move_to(draw_grounds(axes), 50)
 ck.show(
     fig,
@@ -659,7 +660,7 @@ ck.show(
 # Now in motion. Watch the first few steps: who knows at once that the two directions are unlike?
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(7.8, 2.7), sharey=True, dpi=72)
+fig, axes = plt.subplots(1, 3, figsize=(7.8, 2.7), sharey=True, dpi=64)
 artists, frames = draw_grounds(axes), []
 for step in [50, *range(15), *range(16, 51, 5)]:
     move_to(artists, step)
@@ -764,7 +765,7 @@ for name, update in walkers.items():
 
 # %%
 leave = {name: int(np.argmax(y > 0.5)) for name, y in escapes.items()}
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
 for i, name in enumerate(["gradient descent", "momentum", "AdaGrad", "RMSProp", "Adam"]):
     left.plot(escapes[name][:301], **ck.plotting.line_kw(i), label=name)
 left.set(xlabel="step", ylabel="distance from the ridge", title="Waiting on the ridge")
@@ -772,7 +773,7 @@ left.legend(fontsize=8)
 order = sorted(leave, key=leave.get)
 right.barh(order, [leave[name] for name in order], color=COLORS[0])
 right.invert_yaxis()
-right.set(xlabel="steps until |y| > 0.5", title=f"{order[0]} leaves first, {order[-1]} last")
+right.set(xlabel="steps until |y| > 0.5", title=f"{order[0]} leaves first")
 ck.show(
     fig,
     alt="Left: distance from the ridge against the step for five optimizers. RMSProp and Adam leave "
@@ -876,7 +877,7 @@ final = {
 }
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), width_ratios=[3, 2])
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), width_ratios=[3, 2])
 for i, name in enumerate(["gradient descent", "momentum", "RMSProp", "Adam"]):
     ck.plotting.band(left, range(1, epochs + 1), losses[name], name, i)
 left.set(
@@ -884,8 +885,7 @@ left.set(
 )
 left.legend()
 ck.plotting.strip(right, final, "validation loss after the last epoch")
-first_place, *_, last_place = final
-right.set_title(f"{first_place} ends lowest, {last_place} highest", fontsize=10)
+right.set_title(f"{next(iter(final))} ends lowest")
 ck.show(
     fig,
     alt="Left: validation loss against epoch for gradient descent, momentum, RMSProp and Adam, mean "
@@ -970,7 +970,7 @@ curves = {
     for beta, runs in {0.9: races["momentum"], 0.99999: frictionless}.items()
 }
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
 for i, (beta, path) in enumerate(rolls.items()):
     distance = np.maximum(np.linalg.norm(path, axis=1), 1e-12)
     left.semilogy(distance, **ck.plotting.line_kw(i), linewidth=1)
@@ -1221,7 +1221,7 @@ def draw_race(ground, log10_rate, beta, steps):
     entries = {"gradient descent": (gradient_descent, {}), "momentum": (momentum, {"beta": beta}),
                "Nesterov": (nesterov, {"beta": beta}), "RMSProp": (rmsprop, {"rho": beta}),
                "Adam": (adam, {"beta_1": beta})}  # fmt: skip
-    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
     contours(left, f, *picture)
     for i, (name, (update, settings)) in enumerate(entries.items()):
         with np.errstate(all="ignore"):
