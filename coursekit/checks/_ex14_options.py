@@ -1,0 +1,161 @@
+"""The options of exercise 14 and why the wrong ones are wrong.
+
+Source of the questions: A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and
+TensorFlow*, 3rd edition, 2022, chapter 11, exercises 1 to 7.
+"""
+
+from __future__ import annotations
+
+PURPOSE = {
+    "a": "Nothing keeps activations positive: half of a layer's sums are negative at the start, "
+    "and ReLU makes zeros of them. The sign is not what these initialisations are about.",
+    "b": "No formula knows where the weights will end; only the data tell. It sets how widely "
+    "they are spread, from nothing but the sizes of the layer.",
+    "c": None,
+    "d": "Overfitting is a matter of what a net learns later. Spread at the start does not "
+    "prevent it; regularisation does.",
+    "e": "Any random numbers make the units different, with whatever spread. That is why weights "
+    "are random at all, not why their spread is chosen so carefully.",
+}
+
+SAME_VALUE = {
+    "a": "The variance formula assumes *independent* random weights. With one value for all, a "
+    "layer's units all compute the same sum.",
+    "b": "All units see the same batches, in whatever order. They get the same gradient from each.",
+    "c": "The gradients are not zero: the loss does fall, as far as one unit per layer can make "
+    "it fall. Look at what the gradients of two units have in common.",
+    "d": None,
+}
+
+ZERO_BIASES = {
+    "a": "The units differ by their random weights already; the biases need not make them differ.",
+    "b": "With bias 0 a ReLU unit's sum is positive for about half of the samples, as its weights "
+    "have both signs. It is not dead.",
+    "c": "Batch normalisation removes a bias that comes before it, true, but nets without it "
+    "train well from zero biases as well.",
+    "d": None,
+}
+
+MOMENTUM = {
+    "a": "The full speed needs about 1/(1 − β) steps to build up. In the first thousand steps you "
+    "see hardly any of it.",
+    "b": None,
+    "c": "It remembers more, but old gradients point to where the net was long ago. It converges "
+    "later, if at all.",
+    "d": None,
+    "e": "The weights do not stand still. There is almost no friction: what rolls goes on rolling.",
+}
+
+SPARSE = {
+    "a": None,
+    "b": "ℓ2 shrinks large weights most and small ones hardly: they come close to 0 and do not "
+    "get there.",
+    "c": None,
+    "d": "Dropout switches *outputs* off, for one step. The weights are all there afterwards.",
+    "e": None,
+    "f": "Max-norm shortens the weight vector of a unit as a whole. None of its weights becomes 0.",
+    "g": "In float16 every weight takes half the memory, and every weight is still there.",
+}
+
+_NO_CHANGE = "A net without dropout would do the same; something about it is different here."
+_PER_SAMPLE = "One pass per batch is all that is needed here, whatever the number of samples."
+DROPOUT = {
+    "training": {
+        "a": f"{_NO_CHANGE} Each step trains a thinned net on a noisier gradient.",
+        "b": None,
+        "c": f"{_PER_SAMPLE} Each step draws a single mask.",
+    },
+    "inference": {
+        "a": None,
+        "b": "At inference dropout is the identity: no unit is dropped. What would there be to do?",
+        "c": f"{_PER_SAMPLE} Nothing is random at inference.",
+    },
+    "Monte Carlo": {
+        "a": "Its prediction is a mean over many random ones. Where should they come from?",
+        "b": "Training is over, and nothing is trained again. Think of what one prediction takes.",
+        "c": None,
+    },
+}
+
+_RANGE = {
+    "relu": "from 0 up",
+    "leaky_relu": "of both signs, without bounds",
+    "selu": "from −1.76 up",
+    "swish": "from −0.28 up",
+    "sigmoid": "between 0 and 1",
+    "tanh": "between −1 and 1",
+    "softmax": "between 0 and 1 that sum to 1 over the units",
+    "softplus": "above 0",
+    "linear": "of both signs, without bounds",
+}
+_OUTPUTS = {
+    "classes": ("ten probabilities that sum to 1", {"softmax"}),
+    "spam": ("one probability for a single unit", {"sigmoid"}),
+    "angle": ("any value from −1 to 1, no other", {"tanh"}),
+    "degrees": ("any number, of either sign", {"linear"}),
+    "waiting": ("a number of at least 0", {"softplus", "relu"}),
+}
+_UNFIT_FOR_HIDDEN = {
+    "softmax": "softmax makes the units of a layer compete for a sum of 1: made for outputs.",
+    "linear": "without a bend between them, any number of linear layers is one linear layer.",
+    "sigmoid": "it saturates on both sides and its slope is at most 0.25: gradients vanish.",
+    "tanh": "it saturates on both sides, and is slower to compute than a bend at 0.",
+    "softplus": "it is never near 0 for the mean of its outputs, and takes an exp and a log.",
+}
+_HIDDEN = {
+    "shallow": (
+        {"relu"},
+        {
+            "leaky_relu": "works too, but in a shallow net few units die, so its slope cures "
+            "nothing here. There is a simpler default.",
+            "selu": "its advantage is deep plain stacks; a shallow net does not need it.",
+            "swish": "its advantage shows in deeper nets; a shallow one can have it simpler.",
+        },
+    ),
+    "deep": (
+        {"swish"},
+        {
+            "relu": "works, but a smooth function that lets a little of the negative side through "
+            "usually does better in a deep net.",
+            "leaky_relu": "is the choice where every microsecond counts; you can afford better.",
+            "selu": "batch normalisation destroys the self-normalisation it is made for.",
+        },
+    ),
+    "plain": (
+        {"selu"},
+        {
+            "relu": "nothing here holds mean and spread of the layers in place; over sixty layers "
+            "they drift.",
+            "leaky_relu": "nothing here holds mean and spread of sixty layers in place.",
+            "swish": "nothing here holds mean and spread of sixty layers in place.",
+        },
+    ),
+    "fast": (
+        {"leaky_relu"},
+        {
+            "relu": "it is fast, but its flat side is what the units die on.",
+            "selu": "it takes an exponential, which costs time.",
+            "swish": "it takes an exponential, which costs time.",
+        },
+    ),
+}
+
+
+def _activation_cases() -> dict[str, dict[str, str | None]]:
+    cases: dict[str, dict[str, str | None]] = {}
+    for case, (right, reasons) in _HIDDEN.items():
+        cases[case] = {
+            name: None if name in right else f"{name}: {(_UNFIT_FOR_HIDDEN | reasons)[name]}"
+            for name in _RANGE
+        }
+    for case, (needed, right) in _OUTPUTS.items():
+        cases[case] = {
+            name: None
+            if name in right
+            else f"{name} gives values {_RANGE[name]}; wanted: {needed}."
+            for name in _RANGE
+        }
+    return cases
+
+
+ACTIVATIONS = _activation_cases()
