@@ -30,6 +30,7 @@ _STYLE: dict[str, Any] = {
     "savefig.facecolor": "white",
     "axes.facecolor": "white",
     "axes.grid": True,
+    "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 11,
