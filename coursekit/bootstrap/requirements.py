@@ -50,12 +50,12 @@ def digests(names: tuple[str, ...]) -> dict[str, str]:
 def declared(project: dict, *extras: str) -> list[str]:
     """Return the dependencies of a `[project]` table, those of its extras included.
 
-    An extra that names the project's own extras (`coursekit[search]`) is followed.
+    An extra that names the project's own extras (`coursekit[search]`) is followed, each once.
 
     >>> project = {"name": "ck", "dependencies": ["a>=1"],
     ...            "optional-dependencies": {"x": ["b>=2", "ck[y]"], "y": ["c"]}}
-    >>> declared(project, "x")
-    ['a>=1', 'b>=2', 'c']
+    >>> declared(project, "x"), declared(project, "x", "y")
+    (['a>=1', 'b>=2', 'c'], ['a>=1', 'b>=2', 'c'])
     """
     found = list(project["dependencies"])
     waiting = list(extras)
@@ -63,7 +63,7 @@ def declared(project: dict, *extras: str) -> list[str]:
         for line in project["optional-dependencies"][extra]:
             match = _REQUIREMENT.match(line)
             if match["name"] == project["name"]:
-                waiting += match["extras"].split(",")
+                waiting += [name for name in match["extras"].split(",") if name not in waiting]
             else:
                 found.append(line)
     return found
