@@ -17,6 +17,7 @@ from pathlib import Path
 from coursekit.notebooks import catalogue
 
 FOLDERS = ("notebooks", "exercises")
+_PAGES = "docs/*.md"  # what notebooks link to
 _MANIFEST = ".laid-out.json"
 
 
@@ -106,6 +107,7 @@ def _place(
 
 def _course_files(root: Path, kinds: Sequence[str]) -> list[str]:
     paths = [path for kind in kinds for path in sorted((root / kind).rglob("*")) if path.is_file()]
+    paths += sorted(root.glob(_PAGES))
     names = [path.relative_to(root).as_posix() for path in paths]
     return [name for name in names if "/." not in name]
 

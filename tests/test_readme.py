@@ -35,16 +35,39 @@ def test_the_readmes_tables_are_those_of_the_courses_own_study():
 
 
 def test_every_link_of_the_documents_leads_to_a_file():
-    for name in ("README.md", "CONTRIBUTING.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "docs/glossary.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#]+)\)", text):
-            assert target.startswith("https://") or (ROOT / target).exists(), f"{name}: {target}"
+            there = ((ROOT / name).parent / target).exists()
+            assert target.startswith("https://") or there, f"{name}: {target}"
 
 
 def test_every_built_notebook_is_on_the_readmes_map():
     for kind in ("notebooks", "exercises", "solutions"):
         for path in (ROOT / kind).glob("*.ipynb"):
             assert f"({kind}/{path.name})" in README, f"{kind}/{path.name} is missing in README.md"
+
+
+def test_each_term_of_the_glossary_stands_in_the_lesson_it_names():
+    rows = re.findall(
+        r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \| \[\d\d\]\(\.\./notebooks/(\w+)\.ipynb\) \|$",
+        (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert len(rows) >= 28
+    for term, korean, lesson in rows:
+        text = (ROOT / "sources" / "notebooks" / f"{lesson}.py").read_text(encoding="utf-8")
+        words = re.sub(r"[\s#]+", " ", text)  # a term may go over the end of a line
+        assert korean in words, f"{term} ({korean}) is not in lesson {lesson}"
+
+
+def test_each_lesson_leads_to_its_exercise_and_on_to_the_next_lesson():
+    lessons = sorted((ROOT / "sources" / "notebooks").glob("*.py"))
+    after = [*(f"({path.stem}.ipynb)" for path in lessons[1:]), "(../exercises/14_"]
+    for path, on in zip(lessons[1:], after[1:], strict=True):
+        practise = path.read_text(encoding="utf-8").split("## Now practise")[1]
+        for target in (f"(../exercises/{path.stem}.ipynb)", on):
+            assert target in practise, f"{path.name} does not lead to {target}"
 
 
 def test_links_between_notebooks_lead_to_a_notebook():

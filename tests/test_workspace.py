@@ -45,6 +45,15 @@ def test_first_start_lays_out_lessons_and_exercises_but_no_solutions(course):
     assert not (course / "work" / "solutions").exists()
 
 
+def test_pages_that_notebooks_link_to_are_laid_out_too(course):
+    (course / "docs").mkdir()
+    (course / "docs" / "glossary.md").write_text("# Glossary")
+    (course / "docs" / "picture.png").write_bytes(b"")
+    assert "docs/glossary.md" in lay_out(course).added
+    assert copy_of(course, "docs/glossary.md").read_text() == "# Glossary"
+    assert not copy_of(course, "docs/picture.png").exists()
+
+
 def test_second_start_changes_and_says_nothing(course):
     lay_out(course)
     before = copy_of(course, "notebooks/09_rates.ipynb").stat().st_mtime_ns

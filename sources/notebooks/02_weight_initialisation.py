@@ -909,6 +909,9 @@ assert abs(cut.std() - 0.8796) < 0.005, (
 #
 # Open [exercise 02](../exercises/02_weight_initialisation.ipynb): write the initialisers from their
 # parameters, find the factor of any activation by simulation, and repair a net of twins.
+#
+# Then go on with lesson
+# [03 Activation functions](03_activation_functions.ipynb).
 
 # %% [markdown]
 # ## Further reading

@@ -1228,6 +1228,9 @@ ck.widgets.explore(
 #
 # Open [exercise 04](../exercises/04_batch_normalisation.ipynb): write both passes, the moving
 # averages and the folding yourself, and solve the `axis` puzzle before you ask Keras.
+#
+# Then go on with lesson
+# [05 Gradient clipping](05_gradient_clipping.ipynb).
 
 # %% [markdown]
 # ## Further reading

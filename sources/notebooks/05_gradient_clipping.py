@@ -958,6 +958,9 @@ ck.widgets.explore(
 #
 # Open [exercise 05](../exercises/05_gradient_clipping.ipynb): write the three clippers, measure the
 # angle, choose a threshold from a log, and write a training step that clips and logs.
+#
+# Then go on with lesson
+# [06 Transfer learning](06_transfer_learning.ipynb).
 
 # %% [markdown]
 # ## Further reading

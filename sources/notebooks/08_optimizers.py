@@ -1280,6 +1280,9 @@ ck.widgets.explore(
 # Open [exercise 08](../exercises/08_optimizers.ipynb): write momentum, Nesterov, AdaGrad, RMSProp,
 # Adam and AdamW as update functions that work in NumPy and inside Keras, and train a net with your
 # own.
+#
+# Then go on with lesson
+# [09 Learning-rate schedules](09_learning_rate_schedules.ipynb).
 
 # %% [markdown]
 # ## Further reading

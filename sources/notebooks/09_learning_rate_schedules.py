@@ -689,6 +689,9 @@ ck.widgets.explore(
 # Open [exercise 09](../exercises/09_learning_rate_schedules.ipynb): write each schedule, the range
 # test and 1cycle yourself; every task answers back. The
 # [CIFAR-10 study](../exercises/15_cifar10_study.ipynb) puts 1cycle to work on twenty layers.
+#
+# Then go on with lesson
+# [10 ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb).
 
 # %% [markdown]
 # ## Further reading
