@@ -17,6 +17,7 @@ _NAMES = {
     "fit": "coursekit.training",
     "lr_range_test": "coursekit.range_test",
     "mc_predict": "coursekit.uncertainty",
+    "recommend": "coursekit.recommendation",
     "show": "coursekit.plotting",
 }
 _MODULES = (
@@ -32,6 +33,7 @@ _MODULES = (
     "scratch",
     "study",
     "training",
+    "transfer",
     "tuning",
     "uncertainty",
     "widgets",
