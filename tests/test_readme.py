@@ -70,6 +70,21 @@ def test_each_lesson_leads_to_its_exercise_and_on_to_the_next_lesson():
             assert target in practise, f"{path.name} does not lead to {target}"
 
 
+def test_each_point_of_the_map_is_taught_in_a_section_that_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d\d) \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
+    assert {number for number, _ in rows} == {f"{n:02}" for n in range(1, 16)}
+    for number, section in rows:
+        sources = (ROOT / "sources").glob(f"*/{number}_*.py")
+        headings = [
+            line.lstrip("# ")
+            for source in sources
+            for line in source.read_text(encoding="utf-8").splitlines()
+            if line.startswith("# ##")
+        ]
+        assert section in headings, f"CONTRIBUTING.md: lesson {number} has no section {section!r}"
+
+
 def test_links_between_notebooks_lead_to_a_notebook():
     for source in (ROOT / "sources").glob("*/*.py"):
         for target in re.findall(r"\]\(([\w./]+\.ipynb)\)", source.read_text(encoding="utf-8")):
