@@ -325,9 +325,9 @@ else:
     print("This training waits for tasks 4 and 5.")
 
 # %% [markdown]
-# Two ways to fail. Too small: the hidden layers have no biases here, so all their gradients are equally
-# tiny (a pitfall of the lesson: look at the size, not only at the ratio). Too large: the gradient
-# explodes on its way to the input, and the saturated units above make it a poor guide.
+# Two ways to fail. Too small: the hidden layers have no biases here, so all their gradients are
+# equally tiny (a pitfall of the lesson: look at the size, not only at the ratio). Too large: the
+# gradient explodes on its way to the input, and the saturated units above make it a poor guide.
 
 # %% [markdown]
 # ## If you have time

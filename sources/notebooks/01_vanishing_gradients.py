@@ -46,8 +46,9 @@ n, n_seeds = lab.pick(quick=(4_000, 3), standard=(20_000, 5), full=(55_000, 10))
 # | slow training | many steps, each of them costly | lessons 08–09 |
 # | overfitting (과대적합) | the net learns the training set by heart | lessons 10–11 |
 #
-# This lesson is about the first. It measures the trouble; the cures follow in lessons 02 (weights),
-# 03 (activation functions, 활성화 함수), 04 (normalisation) and 05 (clipping).
+# This lesson is about the first. It measures the trouble; the cures follow in lessons 02 (weight
+# initialisation, 가중치 초기화), 03 (activation functions, 활성화 함수), 04 (batch normalisation, 배치
+# 정규화) and 05 (gradient clipping, 그레이디언트 클리핑).
 
 # %% [markdown]
 # ## 1 · How steep is the sigmoid?
@@ -746,7 +747,7 @@ assert moved["sigmoid, Glorot"][:, 0].max() < moved["ReLU, He"][:, 0].min() / 10
 # %% [markdown]
 # **Verdict:** sigmoids with Glorot weights still guess. Their first layer has moved by a tiny
 # fraction of its size (last columns): it is the random layer it was, and everything above learns from
-# scrambled images. An epoch does not change that; vanishing is no passing phase.
+# scrambled images. An epoch does not change that.
 #
 # With N(0, 1) the first layer's gradient is not small, yet beside huge weights its steps are: such a
 # net learns far more slowly than tanh or ReLU with weights of the right size. So two things must be
@@ -806,8 +807,8 @@ print(", ".join(f"{name} crosses 1 at {value:.2f}" for name, value in list(cross
 
 # %% [markdown]
 # **Verdict:** vanishing and exploding are one phenomenon, a gain that is not 1, on either side of a
-# narrow passage. For ReLU the passage lies at $\sqrt 2/\sqrt n$: this is He's weight initialisation
-# (가중치 초기화), and lesson 02 finds it from the way up. For the sigmoid, weights that keep the gradient
+# narrow passage. For ReLU the passage lies at $\sqrt 2/\sqrt n$: this is He's weight
+# initialisation, and lesson 02 finds it from the way up. For the sigmoid, weights that keep the gradient
 # are weights that saturate: no std serves both ways, so deep nets have moved to other activations
 # (lesson 03).
 
@@ -902,7 +903,8 @@ assert smaller < 1e-6, f"and yet those of std 0.01 should be tiny; ratio {smalle
 # - The sigmoid's mean of 0.5 shifts every sum in the next layer; tanh, with mean 0, does not.
 # - Gain per layer: root of $n \cdot \mathrm{Var}(w) \cdot \mathrm{E}[f'^2]$; below 1 gradients
 #   vanish, above 1 they explode.
-# - Sigmoid with Glorot loses its gradient in ten layers and does not recover; ReLU with He keeps it.
+# - Sigmoid with Glorot loses its gradient in ten layers, and an epoch brings nothing back;
+#   ReLU with He keeps it.
 
 # %% [markdown]
 # ## Now practise
