@@ -553,8 +553,9 @@ assert first_to_last(before["sigmoid, N(0, 1)"]) > 100 * first_to_last(before["s
 
 # %% [markdown]
 # The straight line is what "vanishing" looks like: one factor, again and again. And a surprise.
-# Sigmoids with N(0, 1), the saturated ones, are said to be the worst; yet their gradient hardly
-# vanishes. It is the *unsaturated* ones whose gradient does. Did you predict that?
+# Sigmoids with N(0, 1), the saturated ones, are said to be the worst; yet their gradient shrinks far
+# less (the legend has the ratios). It is the *unsaturated* ones whose gradient vanishes. Did you predict
+# that?
 
 # %% [markdown]
 # ## 5 · One factor per layer
@@ -807,10 +808,9 @@ print(", ".join(f"{name} crosses 1 at {value:.2f}" for name, value in list(cross
 
 # %% [markdown]
 # **Verdict:** vanishing and exploding are one phenomenon, a gain that is not 1, on either side of a
-# narrow passage. For ReLU the passage lies at $\sqrt 2/\sqrt n$: this is He's weight
-# initialisation, and lesson 02 finds it from the way up. For the sigmoid, weights that keep the gradient
-# are weights that saturate: no std serves both ways, so deep nets have moved to other activations
-# (lesson 03).
+# narrow passage. For ReLU the passage lies at $\sqrt 2/\sqrt n$: this is He's weight initialisation,
+# and lesson 02 finds it from the way up. For the sigmoid, weights that keep the gradient are weights
+# that saturate: no std serves both ways, so deep nets have moved to other activations (lesson 03).
 
 # %% [markdown]
 # ## Explore: your own net
@@ -920,7 +920,7 @@ assert smaller < 1e-6, f"and yet those of std 0.01 should be tiny; ratio {smalle
 #   initialisation.
 # - S. Hochreiter, Y. Bengio, P. Frasconi and J. Schmidhuber, *Gradient Flow in Recurrent Nets: the
 #   Difficulty of Learning Long-Term Dependencies*, in *A Field Guide to Dynamical Recurrent Neural
-#   Networks*, IEEE Press 2001: section 3, exponential decay of the error.
+#   Networks*, IEEE Press 2001: the section "Exponential Error Decay".
 # - Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, *Efficient BackProp*, in *Neural Networks: Tricks of
 #   the Trade*, Springer 1998: section 4.4, why a sigmoid should be symmetric.
 # - K. He, X. Zhang, S. Ren and J. Sun, *Delving Deep into Rectifiers: Surpassing Human-Level
