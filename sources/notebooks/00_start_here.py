@@ -187,15 +187,24 @@ ex.accuracy(accuracy)
 #
 # | lesson | the question it answers | minutes |
 # |---|---|---|
+# | 01 [Vanishing and exploding gradients](01_vanishing_gradients.ipynb) | why do deep nets learn so badly? | 35 |
 # | 02 [Weight initialisation](02_weight_initialisation.ipynb) | how large should the first weights be? | 35 |
+# | 03 [Activation functions](03_activation_functions.ipynb) | which bend should a unit have? | 40 |
 # | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 40 |
 # | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 35 |
+# | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 35 |
+# | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 35 |
 # | 08 [Optimizers](08_optimizers.ipynb) | how far to go, and what to remember of the last steps? | 40 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 35 |
+# | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 35 |
+# | 11 [Dropout and Monte Carlo dropout](11_dropout.ipynb) | why does it help to switch units off, and how sure is the net? | 40 |
+# | 12 [Hyperparameter tuning](12_hyperparameter_tuning.ipynb) | how do you choose what training does not learn? | 35 |
+# | 13 [Practical guidelines](13_practical_guidelines.ipynb) | where do you begin with a new task? | 35 |
+# | 14 [Review questions](../exercises/14_review_questions.ipynb), an exercise | could you explain it to somebody else? | 60 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #
-# More lessons are on their way: 01 gradients that vanish or explode, 03 activations, 06 transfer, 07
-# pretraining, 10 regularisation, 11 dropout, 12 tuning, 13 guidelines, 14 review questions.
+# An exercise takes 50 to 75 minutes more. The [glossary](../docs/glossary.md) has every term of the
+# course, with the Korean one and the lesson that treats it.
 
 # %% [markdown]
 # ## Recap
@@ -209,8 +218,8 @@ ex.accuracy(accuracy)
 # %% [markdown]
 # ## Now practise
 #
-# Go on with lesson [02 Weight initialisation](02_weight_initialisation.ipynb), then its
-# [exercise](../exercises/02_weight_initialisation.ipynb).
+# Go on with lesson [01 Vanishing and exploding gradients](01_vanishing_gradients.ipynb), then its
+# [exercise](../exercises/01_vanishing_gradients.ipynb).
 
 # %% [markdown]
 # ## Further reading
