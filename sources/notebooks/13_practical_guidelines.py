@@ -498,8 +498,6 @@ assert many > once, f"the mean of 50 should doubt more than one prediction: {man
 
 # %%
 shuffled_labels = np.random.default_rng(0).permutation(y)
-
-
 keras.utils.set_random_seed(0)
 net, twice = (ck.recommend((28, 28), 10, hidden=3).model for _ in range(2))
 twice.add(layers.Softmax())
@@ -646,7 +644,17 @@ assert all(passes["labels"][1:]), f"wrong labels should pass the others: {number
 # Three lessons hide in this table.
 #
 # - **Wrong labels pass the one-batch check.** A net learns 32 wrong labels by heart as gladly as right
-#   ones. Only looking finds them, which is why it comes first.
+#   ones. Only looking finds them, which is why it comes first:
+
+# %%
+ck.show(
+    ck.plotting.image_grid(raw.x_train[:10], [f"label {label}" for label in shuffled_labels[:10]],
+                           title="One look at ten pairs would have been enough"),
+    alt="Ten training images of digits, each with the shuffled label below the title; most labels do "
+    "not name the digit that is seen.",
+)  # fmt: skip
+
+# %% [markdown]
 # - **Two softmaxes have a floor.** The inner one gives numbers from 0 to 1; the best that the outer
 #   one can make of them is a share of $e / (e + 9)$ for the right class, a loss of
 #   $\ln(1 + 9/e)$:
