@@ -916,10 +916,11 @@ for name, value in by_version.items():
     assert value > by_version["as trained"] - 1.5, f"{name}: only {value:.2f}% right"
 
 # %% [markdown]
-# Folding takes whole layers away, so it has something to save on any machine. Fewer bits save time only where the
-# processor has instructions for them and the library uses them: phones, graphics cards, special chips. On a
-# CPU, float16 is often turned into float32 and back. **Measure on the machine it will run on**, and
-# in the batch size it will see.
+# Folding takes whole layers away, so it has something to save on any machine (where it comes out above 1
+# × all the same, you see how far such short times scatter). Fewer bits save time only where the processor has
+# instructions for them and the library uses them: phones, graphics cards, special chips. On a CPU,
+# float16 is often turned into float32 and back. **Measure on the machine it will run on**, and in
+# the batch size it will see.
 #
 # ### The file that you really ship
 #
