@@ -1,0 +1,159 @@
+"""Exercise 07: the two pretext tasks, judged by the pairs of input and label that they make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from coursekit.checks.calling import call
+from coursekit.checks.compare import rng
+from coursekit.checks.values import array, describe
+from coursekit.checks.verdict import Wrong
+
+
+def check_rotation_task(answer: Any) -> None:
+    """Every image four times, each with its number of quarter turns; any order."""
+    for n, size in ((6, 5), (1, 4)):
+        images = rng(f"rotation {n}").uniform(size=(n, size, size)).astype("float32")
+        turned, turns = _pair(call(answer, images), 4 * n, images.shape[1:])
+        _require_labels(turns, n)
+        whose, by = _recognised(turned, images)
+        if (whose < 0).any():
+            raise Wrong(
+                f"{np.sum(whose < 0)} of your {4 * n} images are none of the given ones turned: "
+                "are they mirrored, turned as one block, or turned about the wrong axes?"
+            )
+        if len({(int(w), int(k)) for w, k in zip(whose, by, strict=True)}) < 4 * n:
+            raise Wrong("Not every image comes in all four positions, once each.")
+        if not np.array_equal(by, turns) and not np.array_equal(-by % 4, turns):
+            raise Wrong(
+                "The labels do not belong to their images: some image with the label k is not "
+                "turned by k quarters. Is the order of the labels that of the images?"
+            )
+
+
+def _pair(value: Any, n: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise Wrong(f"Expected two arrays, images and labels, got {describe(value)}.")
+    turned = array(value[0], "The array of images")
+    labels = array(value[1], "The array of labels")
+    if turned.shape != (n, *shape):
+        if turned.shape == (n // 4, *shape):
+            raise Wrong("You return each image once; it is wanted in all four positions.")
+        raise Wrong(
+            f"For {n // 4} images of shape {shape} your images have shape {turned.shape}."
+            + (" Join the four groups along the first axis." if turned.ndim == 4 else "")
+        )
+    if labels.shape != (n,):
+        raise Wrong(f"For {n} turned images your labels have shape {labels.shape}.")
+    return turned, labels
+
+
+def _require_labels(turns: np.ndarray, n: int) -> None:
+    found = sorted({float(t) for t in turns})
+    if found == [0.0, 90.0, 180.0, 270.0]:
+        raise Wrong(
+            "Your labels are degrees. A softmax with four outputs wants the numbers of classes."
+        )
+    if found == [1.0, 2.0, 3.0, 4.0]:
+        raise Wrong("Your labels run from 1 to 4; classes are counted from 0.")
+    if any(np.sum(turns == k) != n for k in range(4)):
+        raise Wrong("The labels are not each of the four class numbers once for every image.")
+
+
+def _recognised(turned: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each turned image which image it is (−1: none) and by how many quarters."""
+    whose, by = np.full(len(turned), -1), np.zeros(len(turned), int)
+    for k in range(4):
+        for i, image in enumerate(images):
+            same = np.all(np.isclose(turned, np.rot90(image, k)), axis=(1, 2))
+            whose[same], by[same] = i, k
+    return whose, by
+
+
+def check_mask_patches(answer: Any) -> None:
+    """Whole patches, the right number in every image, other ones in each, all equally likely."""
+    for n, side, patch, share in ((40, 12, 3, 0.75), (30, 8, 4, 0.5), (25, 28, 7, 0.3)):
+        name = f"patches {side} {patch}"
+        images = rng(name).uniform(0.1, 1, (n, side, side)).astype("float32")
+        draw = np.random.default_rng(int(rng(name + " draw").integers(1000)))
+        masked, mask = _masked(call(answer, images, patch, share, draw), images.shape)
+        _require_patches(mask, patch, share)
+        _require_hidden(masked, mask, images)
+        if len({m.tobytes() for m in mask}) == 1:
+            raise Wrong("All images have the same patches hidden; draw anew for each.")
+    _require_chance(answer)
+
+
+def _masked(value: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise Wrong(f"Expected two arrays, masked images and mask, got {describe(value)}.")
+    masked = array(value[0], "The array of masked images", shape=shape)
+    mask = np.asarray(value[1])
+    if mask.shape != shape:
+        raise Wrong(f"For images of shape {shape} your mask has shape {mask.shape}.")
+    if not np.isin(mask, (0, 1)).all():
+        raise Wrong("The mask holds other values than True and False.")
+    return masked, mask.astype(bool)
+
+
+def _require_patches(mask: np.ndarray, patch: int, share: float) -> None:
+    n, side, _ = mask.shape
+    across = side // patch
+    blocks = mask.reshape(n, across, patch, across, patch).mean(axis=(2, 4))
+    if not np.isin(blocks, (0, 1)).all():
+        raise Wrong(
+            "Some patches are hidden in part: a patch of the grid is either hidden whole or not at "
+            "all."
+        )
+    counts, wanted = blocks.sum(axis=(1, 2)), round(share * across**2)
+    if (counts == wanted).all():
+        return
+    if (counts == across**2 - wanted).all():
+        raise Wrong(
+            "The mask is the wrong way round: `share` tells how many patches are hidden, and True "
+            "means hidden."
+        )
+    if len(set(counts.tolist())) > 1:
+        raise Wrong(
+            "The number of hidden patches differs from image to image: every image must have the "
+            "same number. Rank random numbers in place of comparing them with `share`."
+        )
+    raise Wrong(
+        f"With {across}×{across} patches and share={share} you hide {counts[0]:g} in each image."
+    )
+
+
+def _require_hidden(masked: np.ndarray, mask: np.ndarray, images: np.ndarray) -> None:
+    if np.allclose(masked[mask], images[mask]) and not masked[~mask].any():
+        raise Wrong(
+            "The visible pixels are set to 0 and the hidden ones kept: the wrong way round."
+        )
+    if masked[mask].any():
+        raise Wrong("Some pixels are hidden according to your mask, but not 0 in the image.")
+    if not np.allclose(masked[~mask], images[~mask]):
+        raise Wrong("Visible pixels have changed: they must stay as they are.")
+
+
+def _require_chance(answer: Any) -> None:
+    images = np.ones((400, 8, 8), "float32")
+    draw = np.random.default_rng(int(rng("chance").integers(1000)))
+    _, mask = _masked(call(answer, images, 2, 0.5, draw), images.shape)
+    often = mask[:, ::2, ::2].mean(axis=0)  # each patch is hidden in half of the images
+    if np.abs(often - 0.5).max() > 0.15:
+        raise Wrong("Some patches are hidden far more often than others; all must be as likely.")
+    _, again = _masked(call(answer, images, 2, 0.5, draw), images.shape)
+    if np.array_equal(mask, again):
+        raise Wrong(
+            "A second call hides the very same patches: take the random numbers from `draw`, which "
+            "goes on from call to call."
+        )
+    first, second = (
+        _masked(call(answer, images, 2, 0.5, np.random.default_rng(7)), images.shape)[1]
+        for _ in range(2)
+    )
+    if not np.array_equal(first, second):
+        raise Wrong(
+            "With the same generator twice the masks differ: use `draw` for all randomness."
+        )
