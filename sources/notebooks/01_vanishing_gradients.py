@@ -220,10 +220,10 @@ assert good.max() < 0.05, f"std 0.1: hardly any output should be saturated, {goo
 # - **Std 1**: each sum has 100 terms, so its std is about $\sqrt{100} = 10$ times that of the inputs.
 #   The sigmoid gets numbers far from 0 and answers with 0 or 1.
 # - **Std 0.01**: the sums are tiny, and every unit answers 0.5 to every input. All units of a layer
-#   do nearly the same, as if it had one. (With weights that are exactly alike this is forever: lesson
-#   02.)
+#   do nearly the same, as if it had one. (With weights that are exactly alike this is forever:
+#   [lesson 02](02_weight_initialisation.ipynb).)
 # - **Std $1/\sqrt n$** with $n = 100$ inputs: the $\sqrt n$ of the sum is divided out. No saturation,
-#   and the units differ. But look at the green row from left to right: a smooth hill falls apart into
+#   and the units differ. But look at the bottom row from left to right: a smooth hill falls apart into
 #   spikes. Keep that in mind for section 3.
 #
 # ### Does the variance grow with every layer?
@@ -372,9 +372,9 @@ ck.show(
 
 # %% [markdown]
 # Two activations with mean 0 keep all of it. The sigmoid loses nearly everything: in its upper layers
-# each unit answers the same to every input (the spikes of the green row are single units). Back to
-# weights of std 1: how many units are **stuck**, on the same side of their middle for more than 95%
-# of the inputs?
+# each unit answers the same to every input (the spikes in the bottom row of section 2 are single
+# units). Back to weights of std 1: how many units are **stuck**, on the same side of their middle for
+# more than 95% of the inputs?
 
 
 # %%
@@ -810,7 +810,8 @@ print(", ".join(f"{name} crosses 1 at {value:.2f}" for name, value in list(cross
 # **Verdict:** vanishing and exploding are one phenomenon, a gain that is not 1, on either side of a
 # narrow passage. For ReLU the passage lies at $\sqrt 2/\sqrt n$: this is He's weight initialisation,
 # and lesson 02 finds it from the way up. For the sigmoid, weights that keep the gradient are weights
-# that saturate: no std serves both ways, so deep nets have moved to other activations (lesson 03).
+# that saturate: no std serves both ways, so deep nets have moved to other activations
+# ([lesson 03](03_activation_functions.ipynb)).
 
 # %% [markdown]
 # ## Explore: your own net
@@ -911,6 +912,9 @@ assert smaller < 1e-6, f"and yet those of std 0.01 should be tiny; ratio {smalle
 #
 # Open [exercise 01](../exercises/01_vanishing_gradients.ipynb): bound a gradient, write the layer
 # statistics and the gradient norms yourself, and find the std that any activation needs.
+#
+# Then go on with lesson
+# [02 Weight initialisation](02_weight_initialisation.ipynb).
 
 # %% [markdown]
 # ## Further reading
