@@ -31,8 +31,9 @@ from scipy.stats import norm
 COLORS, MARKERS = ck.plotting.COLORS, ck.plotting.MARKERS
 
 # %% [markdown]
-# **Weight initialisation** (가중치 초기화) is the choice of the numbers that training starts from. Lesson
-# 01 is about what goes wrong without care; this lesson is about the cure.
+# **Weight initialisation** (가중치 초기화) is the choice of the numbers that training starts from.
+# [Lesson 01](01_vanishing_gradients.ipynb) is about what goes wrong without care; this lesson is
+# about the cure.
 
 # %%
 n, epochs, n_seeds = lab.pick(quick=(4_000, 4, 2), standard=(10_000, 5, 5), full=(55_000, 8, 5))
@@ -280,8 +281,8 @@ assert wrong > 1_000, f"scale 2.93 should let the std grow more than 1,000-fold,
 
 # %% [markdown]
 # Only 2 keeps the signal. The same holds on the way back, where ReLU lets half of the gradient's
-# entries through. And for a leaky ReLU with slope $a$ the negative half passes a share $a^2$ of its
-# mean square, so its factor is $2/(1 + a^2)$.
+# entries through. And for a leaky ReLU with slope $\alpha$ the negative half passes a share
+# $\alpha^2$ of its mean square, so its factor is $2/(1 + \alpha^2)$.
 
 # %% [markdown]
 # ## 4 · Fifty layers, five initialisers
@@ -391,7 +392,7 @@ assert alike > 0.9, f"after 50 ReLU layers the outputs should be nearly alike, c
 # %% [markdown]
 # At right angles below, almost parallel above: a plain ReLU net of 50 layers keeps the size but
 # makes different inputs look alike. Good initialisation is necessary, not sufficient; very deep
-# nets need normalisation (lesson 04) and skip connections as well.
+# nets need normalisation ([lesson 04](04_batch_normalisation.ipynb)) and skip connections as well.
 
 # %% [markdown]
 # ## 5 · Does the table hold for the others?
@@ -446,8 +447,9 @@ for label in ("GELU", "Swish"):
 
 # %% [markdown]
 # For ReLU the 2 is exact; for SELU the 1 is, by design. For the others the table is a good habit,
-# no law. With the signal of layer 10 training can still cope (the CIFAR-10 study of this course
-# trains twenty Swish layers from He); after 50 plain layers Swish and GELU have faded away.
+# no law. With the signal of layer 10 training can still cope (the
+# [CIFAR-10 study](../exercises/15_cifar10_study.ipynb) trains twenty Swish layers from He); after 50
+# plain layers Swish and GELU have faded away.
 #
 # Sigmoid's std is level, which looks like success. Is it? Its outputs lie around 0.5, and a mean
 # that is not 0 makes units differ from each other whatever the input. What counts is how much
@@ -529,10 +531,10 @@ assert abs(np.log10(tuned[49])) > 1, f"Swish should not stay near std 1, got {tu
 # %% [markdown]
 # Three kinds of crossing. **SELU** comes down through 1: what is too small grows, what is too large
 # shrinks, so the size is pulled back to 1, layer after layer. That is what *self-normalising* means
-# (lesson 03). **ReLU** is level: it neither mends an error nor makes it worse. **Swish** with its
-# own factor goes *up* through 1: a little too small becomes smaller still, a little too large
-# larger still. No factor holds it at 1 for ever. tanh is below 1 everywhere: it always fades, but
-# ever more slowly.
+# ([lesson 03](03_activation_functions.ipynb)). **ReLU** is level: it neither mends an error nor makes
+# it worse. **Swish** with its own factor goes *up* through 1: a little too small becomes smaller
+# still, a little too large larger still. No factor holds it at 1 for ever. tanh is below 1
+# everywhere: it always fades, but ever more slowly.
 
 # %% [markdown]
 # ## 6 · Does it matter for training?
@@ -684,9 +686,9 @@ assert end_adam["He"].mean() < end_adam["std 0.01"].mean(), (
 )
 
 # %% [markdown]
-# Adam divides each gradient by its own size, so a tiny gradient still makes a full step (lesson
-# 08). It climbs off the plateau, late. It is a crutch, though, not a cure: the good start is still
-# ahead.
+# Adam divides each gradient by its own size, so a tiny gradient still makes a full step
+# ([lesson 08](08_optimizers.ipynb)). It climbs off the plateau, late. It is a crutch, though, not a
+# cure: the good start is still ahead.
 
 # %% [markdown]
 # ## 7 · Twins: why weights must differ
@@ -924,7 +926,7 @@ assert abs(cut.std() - 0.8796) < 0.005, (
 # - Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, *Efficient BackProp*, in *Neural Networks: Tricks
 #   of the Trade*, Springer 1998: section 4.6.
 # - G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, *Self-Normalizing Neural Networks*,
-#   NIPS 2017, arXiv:1706.02515: section "Self-normalizing Neural Networks", the mapping of mean and
+#   NeurIPS 2017, arXiv:1706.02515: section "Self-normalizing Neural Networks", the mapping of mean and
 #   variance.
 # - S. S. Schoenholz, J. Gilmer, S. Ganguli and J. Sohl-Dickstein, *Deep Information Propagation*,
 #   ICLR 2017, arXiv:1611.01232: how size and angle of signals change with depth.
