@@ -194,7 +194,8 @@ assert trained == 2 * 5, f"expected half of the parameters to be trained, got {t
 # formula. (The paper corrects the variance to $m - 1$ before averaging it; Keras averages it as it
 # is.)
 #
-# `momentum` says how long the average remembers: about $1 / (1 - \text{momentum})$ batches. The
+# `momentum` says how long the average remembers: about $1 / (1 - \text{momentum})$ batches. (It has
+# nothing but the name in common with an optimizer's momentum, [lesson 08](08_optimizers.ipynb).) The
 # data below have mean 3. **Predict first:** after how many batches is each average within 5% of it?
 
 # %%
@@ -537,7 +538,8 @@ assert gain > 0.1, f"with tiny ε the smallest scales should train better: {gain
 #
 # ## 8 · Faster? Count epochs, then seconds
 #
-# Ten hidden layers of 100 ReLU units with He initialisation: a net that trains well without BN. Three
+# Ten hidden layers of 100 ReLU units with He initialisation
+# ([lesson 02](02_weight_initialisation.ipynb)): a net that trains well without BN. Three
 # kinds, two learning rates (0.02, and ten times that), several seeds. For one seed all kinds start from
 # the same kernels.
 #
@@ -694,7 +696,8 @@ assert noise[2] > 2 * noise[64], (
 # %% [markdown]
 # In a batch of 1 the variance is 0 and nothing is left of the image. In a batch of 2 only the
 # *sign* of the difference survives. From there on the noise falls about as $1/\sqrt{m}$. A little noise
-# regularises (the net cannot rely on exact values, as with dropout), and this effect shrinks as
+# regularises (the net cannot rely on exact values, as with dropout,
+# [lesson 11](11_dropout.ipynb)), and this effect shrinks as
 # the batch grows; a lot of it drowns the signal.
 #
 # **Layer normalisation** takes mean and variance over the features of *one* sample, so it
@@ -790,9 +793,9 @@ print(f"so what suffered most is {verdict}")
 # In a batch of 2 the net learns from signs of differences between two images. At prediction it gets
 # smooth values that it has never seen.
 #
-#
 # For **recurrent nets** BN is awkward for another reason: each time step has statistics of its own, and
-# sequences differ in length. They use layer normalisation, and so do transformers.
+# sequences differ in length ([lesson 05](05_gradient_clipping.ipynb) shows it). They use layer
+# normalisation, and so do transformers.
 #
 # ## 10 · BN as the first layer
 #
@@ -1208,8 +1211,9 @@ ck.widgets.explore(
 # - **`model(x, training=True)`** to "switch dropout on" switches BN as well, and moves its
 #   averages.
 # - **A bias before BN** is a parameter that learns nothing: `use_bias=False`.
-# - **BN behind a frozen base** (transfer learning): in Keras `layer.trainable = False` also puts BN into
-#   prediction mode; `training=True` does not bring it back.
+# - **BN in a frozen base** ([lesson 06](06_transfer_learning.ipynb)): in Keras
+#   `layer.trainable = False` also puts BN into prediction mode; `training=True` does not bring it
+#   back.
 # - **A tiny last batch.** 1,001 samples in batches of 100 end in a batch of 1, whose BN output is β.
 # - **A constant feature** has $\hat x = 0$ in training. At prediction a value never seen before is
 #   divided by about $\sqrt\varepsilon$, and becomes huge: it broke the pale images above.
