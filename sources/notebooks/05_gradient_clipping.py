@@ -305,9 +305,9 @@ assert longest > 1, f"expected a jump longer than 1 without clipping, got {longe
 # ## 3 · A net that does not survive without clipping
 #
 # The **adding problem** (Hochreiter and Schmidhuber, 1997): at each of 30 time steps the net reads a
-# random number from [0, 1] and a mark. Two marks are 1, one in each half of the sequence, all others
-# 0. At the end it must give the sum of the two marked numbers. Always answering 1, the mean, has an
-# expected squared error of 1/6.
+# random number from [0, 1] and a mark. Two marks are 1, one in each half of the sequence, all
+# others 0. At the end it must give the sum of the two marked numbers. Always answering 1, the mean,
+# has an expected squared error of 1/6.
 
 # %%
 T, batch_size, guessing = 30, 64, 1 / 6
@@ -555,15 +555,15 @@ assert lowest == "rate 0.01, clipped to 1", f"clipping should end lowest; it is 
 # %% [markdown]
 # The counts say how many nets a smaller rate alone could save in this budget. It makes *every* step
 # shorter to survive the bad ones at the start, and goes on crawling afterwards; clipping leaves a
-# step that is short enough as it is. A schedule that starts very low (a warm-up, lesson 09) is a third way, and goes well with
-# clipping.
+# step that is short enough as it is. A schedule that starts very low (a warm-up,
+# [lesson 09](09_learning_rate_schedules.ipynb)) is a third way, and goes well with clipping.
 
 # %% [markdown]
 # ### Why not batch normalisation?
 #
-# Lesson 04 tames the signals of a deep net with batch normalisation (배치 정규화). Why not here? Look
-# at the hidden state at each time step of a fresh net (all units but those that are silent from the
-# start):
+# [Lesson 04](04_batch_normalisation.ipynb) tames the signals of a deep net with batch normalisation
+# (배치 정규화). Why not here? Look at the hidden state at each time step of a fresh net (all units but
+# those that are silent from the start):
 
 # %%
 states = keras.Sequential(
@@ -778,9 +778,10 @@ for way, log in race.items():
 # %% [markdown]
 # ## 6 · With Adam too
 #
-# Adam divides each step by a running average of past gradients' size (lesson 08). So a large gradient
-# makes no large step, and clipping seems needless. But Adam *remembers*. In this stream all gradients
-# are 1, with a single spike of 1,000 at step 50.
+# Adam divides each step by a running average of past gradients' size
+# ([lesson 08](08_optimizers.ipynb)). So a large gradient makes no large step, and clipping seems
+# needless. But Adam *remembers*. In this stream all gradients are 1, with a single spike of 1,000 at
+# step 50.
 #
 # **Predict first:** how long are Adam's steps after the spike?
 
@@ -935,7 +936,8 @@ ck.widgets.explore(
 # ## Pitfalls
 #
 # - **Clipping in place of looking.** Gradients that explode at every step point to a wrong
-#   initialisation (lesson 02), a too high rate, or a bug. Clip what is rare or inherent.
+#   initialisation ([lesson 02](02_weight_initialisation.ipynb)), a too high rate, or a bug. Clip what
+#   is rare or inherent.
 # - **The same number in `clipnorm` and `global_clipnorm`.** Per variable it is looser: with $k$ variables
 #   the whole may be $\sqrt k$ times as long.
 # - **Clipping twice**: in your own step, and again in `optimizer.apply` because the optimizer was made
