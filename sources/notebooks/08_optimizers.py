@@ -372,8 +372,8 @@ assert 5 < after / before < 20, f"RMSProp's rate should rise about tenfold: {aft
 #
 # **Adam** is momentum over RMSProp: a moving average $m$ of the gradients (β₁ = 0.9), divided by
 # the root of a moving average $v$ of their squares (β₂ = 0.999). Both start at 0 and are too small
-# in the first steps, so both are **corrected**: $\hat m = m / (1 - \beta_1^t)$ and $\hat v = v / (1
-# - \beta_2^t)$. The small ε = 1e-7 keeps the division finite.
+# in the first steps, so both are **corrected**: $\hat m = m / (1 - \beta_1^t)$ and
+# $\hat v = v / (1 - \beta_2^t)$. The small ε = 1e-7 keeps the division finite.
 
 
 # %%
@@ -1012,9 +1012,10 @@ assert not ends[0.99999] < ends[0.9], f"0.9 should end with the lower training l
 #
 # An **ℓ2 penalty** adds $\frac{\lambda}{2} \lVert\theta\rVert^2$ to the loss, which adds
 # $\lambda\theta$ to the gradient. **Weight decay** multiplies the weights by $1 - \eta\lambda$ at
-# each step. For plain gradient descent the two are the same: $\theta - \eta(g + \lambda\theta) = (1
-# - \eta\lambda)\theta - \eta g$. For Adam they are not, because the penalty's share of the gradient
-# is divided by $\sqrt v$ as well.
+# each step. For plain gradient descent the two are the same:
+# $\theta - \eta(g + \lambda\theta) = (1 - \eta\lambda)\theta - \eta g$. (Keras' `L2(c)` has no ½, so
+# $c = \lambda/2$.) For Adam they are not, because the penalty's share of the gradient is divided by
+# $\sqrt v$ as well.
 #
 # Here are 1,000 weights, all 1 at the start. Half of them get noisy gradients of size 10, half of
 # size 0.01; on average their gradient is zero, so only decay should move them. λ = 1, η = 0.001,
@@ -1112,7 +1113,7 @@ assert norms["AdamW, λ = 1"][0] < norms["Adam"][0], f"decay should lower the no
 # The same number λ means two different things: 0.01 as ℓ2 is strong, 0.01 in AdamW is hardly felt,
 # as each step takes only ηλ = 0.001 · 0.01 of a weight. Never carry a λ over from one to the other.
 # (This was one run: it shows what happens to weights, not which net generalises better. For that,
-# lesson 10.)
+# [lesson 10](10_regularisation.ipynb).)
 
 # %% [markdown]
 # ## 11 · What it costs, and what it brings
@@ -1156,10 +1157,12 @@ for name in final:
           f"{min(third[name]):14.3f}")  # fmt: skip
 
 # %% [markdown]
-# What to take: for a first try **Nadam, AdamW or Adam**, which fit fast over a wide range of
-# problems; **momentum or Nesterov** with a tuned rate and a schedule where memory is short, or
-# where the adaptive ones disappoint; AdaGrad, AdaDelta and AdaMax for special cases. The rate and
-# its schedule (lesson 09) matter at least as much.
+# What to take, from experience with many problems more than from this one race: for a first try
+# **AdamW, Nadam or Adam**, which fit fast over a wide range of problems; **Nesterov or momentum** with
+# a tuned rate and a schedule where memory is short, or where the adaptive ones disappoint; AdaGrad,
+# AdaDelta and AdaMax for special cases. (The default of
+# [lesson 13](13_practical_guidelines.ipynb) is Nesterov with a schedule, or AdamW.) The rate and its
+# schedule (lesson 09) matter at least as much.
 
 # %% [markdown]
 # ## 12 · A trap: set and never read
@@ -1287,19 +1290,26 @@ ck.widgets.explore(
 # %% [markdown]
 # ## Further reading
 #
-# - B. T. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
-# - I. Sutskever, J. Martens, G. Dahl and G. Hinton, *On the importance of initialization and
-#   momentum in deep learning*, ICML 2013: section 2, both momenta.
+# - B. T. Polyak, *Some Methods of Speeding up the Convergence of Iteration Methods*, USSR Computational
+#   Mathematics and Mathematical Physics 4(5), 1964: momentum.
+# - Y. Nesterov, *A Method of Solving a Convex Programming Problem with Convergence Rate O(1/k²)*, Soviet
+#   Mathematics Doklady 27, 1983.
+# - I. Sutskever, J. Martens, G. Dahl and G. Hinton, *On the Importance of Initialization and
+#   Momentum in Deep Learning*, ICML 2013: section 2, both momenta.
 # - J. Duchi, E. Hazan and Y. Singer, *Adaptive Subgradient Methods for Online Learning and
 #   Stochastic Optimization*, JMLR 12, 2011.
+# - T. Tieleman and G. Hinton, *Lecture 6.5: RMSProp*, Coursera, *Neural Networks for Machine Learning*,
+#   2012.
 # - M. D. Zeiler, *ADADELTA: An Adaptive Learning Rate Method*, 2012, arXiv:1212.5701.
 # - D. P. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015,
 #   arXiv:1412.6980: section 3, bias correction; section 7, AdaMax.
 # - I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019,
 #   arXiv:1711.05101: algorithm 2.
-# - T. Dozat, *Incorporating Nesterov Momentum into Adam*, ICLR 2016 workshop.
+# - T. Dozat, *Incorporating Nesterov Momentum into Adam*, ICLR 2016 workshop: Nadam.
 # - A. C. Wilson et al., *The Marginal Value of Adaptive Gradient Methods in Machine Learning*,
 #   NeurIPS 2017, arXiv:1705.08292.
 # - D. Choi et al., *On Empirical Comparisons of Optimizers for Deep Learning*, 2019,
 #   arXiv:1910.05446.
 # - G. Goh, *Why Momentum Really Works*, Distill, 2017: with sliders.
+# - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition, 2022,
+#   chapter 11, "Faster Optimizers".
