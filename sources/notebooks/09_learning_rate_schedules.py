@@ -26,8 +26,8 @@ import numpy as np
 
 # %% [markdown]
 # One small net serves all experiments: three hidden layers of 100 ReLU units on handwritten digits,
-# trained by SGD with momentum. `n_seeds` nets are trained for every comparison, each from other
-# starting weights, so that you can tell an effect from luck.
+# trained by SGD with momentum ([lesson 08](08_optimizers.ipynb)). `n_seeds` nets are trained for
+# every comparison, each from other starting weights, so that you can tell an effect from luck.
 
 # %%
 n, epochs, n_seeds = lab.pick(quick=(10_000, 6, 2), standard=(20_000, 8, 5), full=(55_000, 12, 5))
@@ -414,7 +414,7 @@ for name in final:
 # %% [markdown]
 # ## 5 · 1cycle: is it really faster?
 #
-# 1cycle [Smith, 2018] starts at a tenth of the highest rate, climbs in a straight line to the top
+# 1cycle (Smith, 2018) starts at a tenth of the highest rate, climbs in a straight line to the top
 # in the first half, comes down the same way, and spends the last tenth of the steps falling to a
 # thousandth of where it started. Momentum (모멘텀) goes the other way: 0.95 → 0.85 → 0.95. In the middle it
 # visits rates at which a constant run would not settle; the last leg harvests. (The other schedules of
@@ -668,7 +668,7 @@ ck.widgets.explore(
 #   again when you change the batch size.
 # - **`optimizer.lr = 0.01`** makes a new attribute that nobody reads. Write
 #   `optimizer.learning_rate = 0.01`.
-# - **`decay=`** belongs to old Keras and is ignored today. Use a schedule.
+# - **`decay=`** belongs to old Keras; today it is ignored, with a warning. Use a schedule.
 # - **The loss in a batch hook** is the running mean of the epoch, not the batch's loss.
 # - **A range test on a net that has been trained** shows a curve that is flat, then rises: the
 #   easy progress is gone. Test before training, and again after changing the architecture,
@@ -678,7 +678,8 @@ ck.widgets.explore(
 # ## Recap
 #
 # - Too low crawls, too high diverges, slightly too high never settles.
-# - A range test finds the largest rate a net bears in less than an epoch; train at about a tenth.
+# - A range test finds, in less than an epoch, the rate at which the loss is lowest, just before the
+#   blow-up; train at about a tenth of it.
 # - Schedules start high and end low; write them per step, and check the rate in the optimizer.
 # - 1cycle reaches the constant rate's result in fewer epochs: high in the middle, low at the end.
 # - Momentum set on a compiled optimizer changes nothing: verify by the weights.
