@@ -60,7 +60,7 @@ print(f"profile {lab.profile}: {n:,} training images, {epochs} epochs")
 # 3. **embedded**: made by the course itself, when there is no network. Handwritten digits
 #    from scikit-learn stand in for MNIST and Fashion-MNIST, coloured shapes for CIFAR-10.
 #
-# Every lesson works with all three. In a terminal, `python -m coursekit data list` shows what you have.
+# Every lesson works with all three. In a terminal, `python3 -m coursekit data list` shows what you have.
 
 # %%
 names = ["mnist", "fashion_mnist", "cifar10", "digits", "shapes"]
@@ -145,7 +145,7 @@ assert accuracy > 0.7, f"expected at least 70% on unseen images, measured {accur
 
 # %% [markdown]
 # The cell above is a **claim**: an `assert` that fails if what the lesson says is not what happened
-# on your machine. Every experiment in this course ends in one. `python -m coursekit run` runs all
+# on your machine. Every experiment in this course ends in one. `python3 -m coursekit run` runs all
 # lessons and lists the claims that were proved.
 #
 # ## Exercises that answer back
