@@ -188,6 +188,10 @@ else:
     print("This experiment waits for the task different_units.")
 
 # %% [markdown]
+# (Did you count two for the one value? In exact arithmetic it is one. A computer adds up some columns in
+# another order than others, so their last digits differ, and training makes that tiny difference grow. Two
+# units in place of 100 are no cure.)
+#
 # ## Question 3: May biases start at 0?
 #
 # - **a.** No. The units of a layer would be alike, as with equal weights.
