@@ -53,8 +53,8 @@ print(f"{data.name} ({data.source}): {len(x_train):,} images to learn from, "
 # ## 1 · A new mask in every step
 #
 # In each training step, and for each sample of the batch, every unit of a layer is **dropped** with
-# probability $p$, the **rate**: its output is 0 in this step. The next step draws again. The inputs of
-# the net may be dropped too; the outputs never, because the loss needs all of them.
+# probability $p$, the **rate**: its output is 0 in this step. The next step draws again. The inputs
+# of the net may be dropped too; the outputs never, because the loss needs all of them.
 
 # %%
 draw = np.random.default_rng(42)
@@ -78,11 +78,11 @@ ck.show(
 
 # %% [markdown]
 # A unit of the next layer adds up what arrives. With half of the units gone, about half arrives; at
-# prediction nothing is dropped, and all of it arrives. The net would be tested on sums that it has never
-# been trained on.
+# prediction nothing is dropped, and all of it arrives. The net would be tested on sums that it has
+# never been trained on.
 #
-# **Predict first:** with a rate $p$, which share of the sum arrives on average? By what must you divide,
-# so that the average stays as it is without dropout?
+# **Predict first:** with a rate $p$, which share of the sum arrives on average? By what must you
+# divide, so that the average stays as it is without dropout?
 
 
 # %%
@@ -113,8 +113,8 @@ ck.show(
 )
 
 # %% [markdown]
-# The share that arrives is the **keep probability** (보존 확률) $1 - p$. Dividing by it while training is
-# called **inverted dropout**. Keras does it; at prediction the layer then has nothing to do:
+# The share that arrives is the **keep probability** (보존 확률) $1 - p$. Dividing by it while training
+# is called **inverted dropout**. Keras does it; at prediction the layer then has nothing to do:
 
 # %%
 layer = keras.layers.Dropout(0.5)
@@ -126,8 +126,8 @@ print(f"average over all units: training {trained.mean():.4f}, prediction {predi
 print(f"standard deviation:     training {trained.std():.4f}, prediction {predicted.std():.4f}")
 
 # %% [markdown]
-# The average agrees, the spread does not. Dropout is noise, and noise makes a layer's outputs spread
-# wider in training than at prediction. Remember that for sections 9 and 10.
+# The average agrees, the spread does not. Dropout is noise, and noise makes a layer's outputs
+# spread wider in training than at prediction. Remember that for sections 9 and 10.
 
 # %% tags=["claim"]
 assert np.abs(shares[True] - 1).max() < 0.01, (
@@ -144,8 +144,9 @@ assert trained.std() > 1.1 * predicted.std(), "dropout should widen the spread"
 # ## 2 · Divide now, or multiply later: but by what?
 #
 # The first papers left the training unscaled and corrected the weights afterwards. Popular notes
-# explain this with $p$ = 75%: in training only a quarter of the units is there, afterwards all of them,
-# four times as many. So far, so good. Then some go on: "so multiply the weights by 4 after training".
+# explain this with $p$ = 75%: in training only a quarter of the units is there, afterwards all of
+# them, four times as many. So far, so good. Then some go on: "so multiply the weights by 4 after
+# training".
 #
 # **Predict first:** is 4 the right factor? What do you expect for 0.25, and for 1 (no correction)?
 #
@@ -191,9 +192,9 @@ def accuracy(probabilities, labels):
 
 # %% [markdown]
 # `train` trains one net for each seed, from other starting weights and with other masks. It
-# remembers what it has trained (`cache`), because several sections look at the same nets. After every
-# second epoch it measures the losses **with dropout off**, on the training images too; section 3
-# tells why.
+# remembers what it has trained (`cache`), because several sections look at the same nets. After
+# every second epoch it measures the losses **with dropout off**, on the training images too;
+# section 3 tells why.
 
 
 # %%
@@ -258,7 +259,6 @@ for ax, what, row in zip(axes, ("validation loss", "validation accuracy"), (0, 1
     ax.set_xscale("log", base=2)
     ax.set_xticks(factors[::2], [f"{f:g}" for f in factors[::2]])
     ax.set(xlabel="factor on the weights after training", ylabel=what)
-axes[0].set_yscale("log")
 axes[0].set_title(f"Lowest at {best['not scaled in training']:g} and at "
                   f"{best['divided by 0.25 in training']:g}")  # fmt: skip
 axes[1].set_title("Dotted: factor 0.25; dash-dotted: 4")
@@ -299,15 +299,15 @@ assert inverted[1] < min(inverted[0.25], inverted[4]), (
 # - multiply by 4 **during** training;
 # - multiply the weights by 0.25 **after** training.
 #
-# The right-hand picture shows why the mistake can live long: the accuracy hardly notices a factor that is
-# too large. All logits grow together, so the winner stays the winner; only the confidence
+# The right-hand picture shows why the mistake can live long: the accuracy hardly notices a factor
+# that is too large. All logits grow together, so the winner stays the winner; only the confidence
 # becomes absurd, and the loss with it.
 
 # %% [markdown]
 # ## 3 · Overfit on purpose
 #
-# Now the usual case: two hidden layers of 300 units, far too many for 500 images, with and without a
-# dropout of 50% after each.
+# Now the usual case: two hidden layers of 300 units, far too many for 500 images, with and without
+# a dropout of 50% after each.
 #
 # **Predict first:** draw four curves: training and validation loss, without and with dropout. Which
 # training loss lies *above* its own validation loss?
@@ -323,9 +323,9 @@ for ax, runs, title in zip(
     ck.plotting.band(ax, step, runs["loss"], "training, as reported", 0)
     ck.plotting.band(ax, step, runs["train_off"], "training, dropout off", 2)
     lowest, last = runs["valid"].mean(axis=0).min(), runs["valid"].mean(axis=0)[-1]
-    ax.set(yscale="log", xlabel="epoch", title=f"{title}: best {lowest:.3f}, last {last:.3f}")
-axes[0].set_ylabel("loss (log scale)")
-axes[1].legend(loc="lower left")
+    ax.set(ylim=(0, 1.3), xlabel="epoch", title=f"{title}: best {lowest:.3f}, last {last:.3f}")
+axes[0].set_ylabel("loss (cut at 1.3)")
+axes[1].legend(loc="upper right")
 ck.show(
     fig,
     alt="Losses against epoch, mean and range over seeds. Without dropout the training loss falls "
@@ -368,19 +368,19 @@ assert first[0] > first[1], f"the reported loss should start above the validatio
 # %% [markdown]
 # Three things to take from this:
 #
-# 1. **Dropout delays overfitting and makes it milder**; it does not abolish it. Early stopping is still worth
-#    having.
-# 2. **It slows convergence.** "About two-fold" is the usual word; the line above says what it was here. Each
-#    step costs about the same, you need more of them.
-# 3. **Do not compare a training loss under dropout with a validation loss without.** The reported training
-#    loss may lie above the validation loss while the net overfits all the same. Measure it again with
-#    dropout off: `model.evaluate(x_train, y_train)`.
+# 1. **Dropout delays overfitting and makes it milder**; it does not abolish it. Early stopping is
+#    still worth having.
+# 2. **It slows convergence.** "About two-fold" is the usual word; the line above says what it was
+#    here. Each step costs about the same, you need more of them.
+# 3. **Do not compare a training loss under dropout with a validation loss without.** The reported
+#    training loss may lie above the validation loss while the net overfits all the same. Measure it
+#    again with dropout off: `model.evaluate(x_train, y_train)`.
 
 # %% [markdown]
 # ## 4 · How much, and where?
 #
-# **Predict first:** what does a dropout of 50% do to a net with 16 units per layer, and what to one with
-# 300? Which of the two gains?
+# **Predict first:** what does a dropout of 50% do to a net with 16 units per layer, and what to one
+# with 300? Which of the two gains?
 
 # %%
 swept = lab.pick(quick=(0.0, 0.5, 0.75), standard=(0.0, 0.25, 0.5, 0.75), full=(0, 0.25, 0.5, 0.75))
@@ -402,7 +402,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
 for i, (units, losses) in enumerate(by_width.items()):
     ck.plotting.band(left, swept, losses.T, f"{units} units per layer", 1 - i)
 left.set(xlabel="rate after each hidden layer", ylabel="validation loss, last epoch",
-         title="Wide nets gain, narrow ones lose")  # fmt: skip
+         title="At 50% the wide net gains, the narrow one loses")  # fmt: skip
 left.legend()
 ck.plotting.strip(right, by_place, "validation loss, last epoch")
 right.set_title(f"Lowest here: {min(by_place, key=lambda name: by_place[name].mean())}")
@@ -420,8 +420,8 @@ assert narrow[half] > narrow[0], f"50% should harm the narrow net: {narrow}"
 assert wide[half] < wide[0], f"50% should help the wide net: {wide}"
 
 # %% [markdown]
-# The narrow net **underfits** (과소적합): it has no unit to spare. The rule of thumb follows: a
-# higher rate for large layers, a lower one for small layers; raise it when you see **overfitting** (과대적합),
+# The narrow net **underfits** (과소적합): it has no unit to spare. The rule of thumb follows: a higher
+# rate for large layers, a lower one for small layers; raise it when you see **overfitting** (과대적합),
 # lower it when you see underfitting. The dots on the right are one data set and a small budget;
 # treat them as a reason to try several places, not as a law. Where to begin:
 #
@@ -438,12 +438,12 @@ assert wide[half] < wide[0], f"50% should help the wide net: {wide}"
 # %% [markdown]
 # ## 5 · Why does it help? Two readings
 #
-# **No co-adaptation.** A unit cannot rely on one particular neighbour, since that one is missing half of
-# the time. So each must be of use by itself, in any company. If that is true, a net trained with dropout should
-# bear the loss of units better.
+# **No co-adaptation.** A unit cannot rely on one particular neighbour, since that one is missing
+# half of the time. So each must be of use by itself, in any company. If that is true, a net trained
+# with dropout should bear the loss of units better.
 #
-# **Predict first:** you remove half of the hidden units of the nets of section 3 for good (and scale the
-# rest). How much accuracy does each of them lose?
+# **Predict first:** you remove half of the hidden units of the nets of section 3 for good (and
+# scale the rest). How much accuracy does each of them lose?
 
 
 # %%
@@ -486,12 +486,12 @@ assert loss_of["trained with dropout"] < loss_of["trained without dropout"], (
 )
 
 # %% [markdown]
-# **An ensemble.** $N$ droppable units have $2^N$ masks, and each is a net of its own. They share their
-# weights, and every training step trains one of them a little. Prediction without dropout, with the
-# weights scaled, should then be something like the average of all of them.
+# **An ensemble.** $N$ droppable units have $2^N$ masks, and each is a net of its own. They share
+# their weights, and every training step trains one of them a little. Prediction without dropout,
+# with the weights scaled, should then be something like the average of all of them.
 #
-# With $N$ = 10 you can ask all $2^{10}$ of them. The net below has 10 units in its last hidden layer,
-# trained with a dropout of 50%.
+# With $N$ = 10 you can ask all $2^{10}$ of them. The net below has 10 units in its last hidden
+# layer, trained with a dropout of 50%.
 #
 # **Predict first:** how good is one of the 1,024 nets alone, and how good is their average?
 
@@ -550,17 +550,17 @@ assert np.abs(whole - geometric).max() < 1e-4, (
 )
 
 # %% [markdown]
-# Here one pass without dropout *is* the **geometric** mean of all subnets, scaled to sum 1, and exactly so: the
-# logarithm of a softmax is linear in the logits, and the average mask is 1 everywhere. With dropout in
-# deeper layers it is only an approximation. The **arithmetic** mean is another number, and the subnets'
-# disagreement is lost in both. What if you want them?
+# Here one pass without dropout *is* the **geometric** mean of all subnets, scaled to sum 1, and
+# exactly so: the logarithm of a softmax is linear in the logits, and the average mask is 1
+# everywhere. With dropout in deeper layers it is only an approximation. The **arithmetic** mean is
+# another number, and the subnets' disagreement is lost in both. What if you want them?
 
 # %% [markdown]
 # ## 6 · Monte Carlo dropout
 #
 # Leave dropout on while predicting, predict $T$ times with different masks, and average the
-# probabilities. Nothing is trained again, and any net with dropout will do. By hand, for the nets of section
-# 3:
+# probabilities. Nothing is trained again, and any net with dropout will do. By hand, for the nets
+# of section 3:
 
 # %%
 T = lab.pick(quick=50, standard=100, full=200)
@@ -571,8 +571,8 @@ by_hand = passes.mean(axis=0)
 print(f"{T} passes for {len(x_valid):,} images and 10 classes: {passes.shape}")
 
 # %% [markdown]
-# `training=True` switches *every* layer to training. Here dropout is the only layer that cares; section
-# 9 shows what happens when it is not. A cleaner way is a layer that is always random:
+# `training=True` switches *every* layer to training. Here dropout is the only layer that cares;
+# section 9 shows what happens when it is not. A cleaner way is a layer that is always random:
 
 
 # %%
@@ -586,8 +586,8 @@ mc_net.set_weights(model.get_weights())
 by_layer = np.mean([as_array(mc_net(x_valid)) for _ in range(T)], axis=0)
 
 # %% [markdown]
-# And `ck.mc_predict` does it for any model, and changes none: only its dropout layers are random. It also
-# returns the standard deviation, the entropy, and every sample.
+# And `ck.mc_predict` does it for any model, and changes none: only its dropout layers are random.
+# It also returns the standard deviation, the entropy, and every sample.
 
 # %%
 mc = ck.mc_predict(model, x_valid, samples=T, seed=0)
@@ -609,8 +609,8 @@ for name, value in distance.items():
     assert 0.8 < value < 1.25, f"{name} should differ by chance only (1.0), measured {value:.2f}"
 
 # %% [markdown]
-# **Predict first:** how many passes do you need until the accuracy stops rising? Is it then higher than that
-# of one pass without dropout?
+# **Predict first:** how many passes do you need until the accuracy stops rising? Is it then higher
+# than that of one pass without dropout?
 
 # %%
 counts = [t for t in (1, 2, 5, 10, 20, 50, 100, 200) if t <= T]
@@ -654,12 +654,13 @@ assert gain[0] > 0.01, (
 assert gain[1] < 0, f"{T} passes should have the lower loss: {gain[1]:+.3f}"
 ten = counts.index(10)
 most = (averaged[0, :, ten] - averaged[0, :, 0]).mean() / gain[0]
+assert abs(change) < 0.03, f"against one pass the accuracy should hardly move: {change:+.2%}"
 assert most > 0.5, f"ten passes should bring most of the gain in accuracy, they bring {most:.0%}"
 
 # %% [markdown]
-# A single random pass is a weak net; a handful of passes brings most of the gain. Against the plain pass the accuracy
-# hardly moves in either direction: with a net of this kind, accuracy is not what you
-# buy. The loss tells more, and the sections that follow tell why.
+# A single random pass is a weak net; a handful of passes brings most of the gain. Against the plain
+# pass the accuracy hardly moves in either direction: with a net of this kind, accuracy is not what
+# you buy. The loss tells more, and the sections that follow tell why.
 #
 # **The price.** Every pass costs a prediction. How much of it is overhead of the loop?
 
@@ -686,22 +687,24 @@ for (name, net), size in itertools.product(nets.items(), (1, 300)):
           f"{batched / one:5.1f}; the loop takes {loop / batched:5.1f} times as long")  # fmt: skip
 
 # %% [markdown]
-# The naive loop pays Python's and Keras' overhead $T$ times. `ck.mc_predict` runs all passes in one compiled
-# program, and computes the layers **before the first dropout** only once: with dropout only after the
-# last hidden layer, nearly the whole net. The arithmetic that is left is the price of the method.
+# The naive loop pays Python's and Keras' overhead $T$ times. `ck.mc_predict` runs all passes in one
+# compiled program, and computes the layers **before the first dropout** only once: with dropout
+# only after the last hidden layer, nearly the whole net. The arithmetic that is left is the price
+# of the method.
 
 # %% [markdown]
 # ## 7 · Does it know that it does not know?
 #
-# Show the digit net what it has never seen: digits turned by 60°, digits under heavy noise, photographs
-# in grey, and pure noise. A classifier must choose one of ten digits even for a lorry. The
-# **predictive entropy** of its probabilities $\bar p_c$ says how undecided it is:
+# Show the digit net what it has never seen: digits turned by 60°, digits under heavy noise,
+# photographs in grey, and pure noise. A classifier must choose one of ten digits even for a lorry.
+# The **predictive entropy** of its probabilities $\bar p_c$ says how undecided it is:
 #
 # $$H = -\sum_c \bar p_c \ln \bar p_c,$$
 #
 # 0 for a certain answer, ln 10 ≈ 2.3 for guessing.
 #
-# **Predict first:** how sure is the plain net about a photograph? More or less sure than about a digit?
+# **Predict first:** how sure is the plain net about a photograph? More or less sure than about a
+# digit?
 
 # %%
 m = 400
@@ -768,20 +771,18 @@ for name in sets:
     assert many > once, f"{name}: MC should raise the entropy, {once:.3f} → {many:.3f}"
 for name in foreign:
     rise = np.mean(entropy["Monte Carlo dropout"][name]) - np.mean(entropy["one pass"][name])
-    at_home = np.mean(entropy["Monte Carlo dropout"]["digits"]) - np.mean(
-        entropy["one pass"]["digits"]
-    )
     assert rise > 0.05, f"{name}: the entropy should rise clearly, it rises by {rise:.3f}"
 
 # %% [markdown]
-# The entropy rises for foreign images, but it rises for ordinary digits too. A number that is higher for
-# everybody warns of nothing. What counts is whether it **separates** the two. The area under the ROC
-# curve (AUC) is the chance that a foreign image gets the higher number of the two: 0.5 is useless, 1 perfect.
+# The entropy rises for foreign images, but it rises for ordinary digits too. A number that is
+# higher for everybody warns of nothing. What counts is whether it **separates** the two. The area
+# under the ROC curve (AUC) is the chance that a foreign image gets the higher number of the two:
+# 0.5 is useless, 1 perfect.
 #
-# There is a third candidate. The entropy has two parts: every pass may be undecided (two digits look alike:
-# no training helps), or the passes **disagree** (more data of this kind would help). The second part is
-# the **mutual information** of prediction and weights, the entropy of the average minus the average of
-# the entropies.
+# There is a third candidate. The entropy has two parts: every pass may be undecided (two digits
+# look alike: no training helps), or the passes **disagree** (more data of this kind would help).
+# The second part is the **mutual information** of prediction and weights, the entropy of the
+# average minus the average of the entropies.
 
 # %%
 measures = {
@@ -809,9 +810,10 @@ for name in list(measures)[1:]:
     assert np.mean(areas) > 0.6, f"{name} should tell foreign images from digits: AUC {areas}"
 
 # %% [markdown]
-# Read the table by column. A warning from one pass already works to a degree; where Monte Carlo dropout adds to it
-# and where it does not, depends on the kind of image. No number is at 1: an uncertainty from dropout is an aid,
-# no guarantee. A net may be sure, under every mask, about an image that is no digit at all.
+# Read the table by column. A warning from one pass already works to a degree; where Monte Carlo
+# dropout adds to it and where it does not, depends on the kind of image. No number is at 1: an
+# uncertainty from dropout is an aid, no guarantee. A net may be sure, under every mask, about an
+# image that is no digit at all.
 #
 # Between "digit" and "foreign" there is a road. Turn the digits step by step:
 
@@ -848,25 +850,26 @@ ck.show(
 
 # %% tags=["claim"]
 assert (road[1].mean(axis=0) > road[0].mean(axis=0)).all(), "MC should be less sure at every angle"
-assert sideways[2] > upright[2] + 0.3, f"turned by 90° errors should abound: {sideways[2]:.0%}"
+assert sideways[2] > 0.5, f"turned by 90° most answers should be wrong: {sideways[2]:.0%}"
 assert sideways[2] / upright[2] > sideways[1] / upright[1], (
     f"errors should grow by a larger factor than the entropy: {sideways / upright}"
 )
 
 # %% [markdown]
-# Errors grow faster than doubt. A net that is wrong about most of the turned digits should be close to guessing, and
-# the left picture is far from ln 10 ≈ 2.3: under every mask the thinned nets have seen the same upright digits, and
-# they can agree on the same mistake. At 180° many a digit is a good digit again, for the net at least: a 6 has become
-# a 9, and no measure of doubt will object.
+# Errors grow faster than doubt. A net that is wrong about most of the turned digits should be close
+# to guessing, and the left picture is far from ln 10 ≈ 2.3: under every mask the thinned nets have
+# seen the same upright digits, and they can agree on the same mistake. At 180° many a digit is a
+# good digit again, for the net at least: a 6 has become a 9, and no measure of doubt will object.
 
 # %% [markdown]
 # ## 8 · Is 90% really 90%?
 #
-# A classifier is **calibrated** if it is right in 90% of the cases in which it says "90%". The **expected
-# calibration error** (ECE) is the average gap between confidence and accuracy, over bins of confidence.
+# A classifier is **calibrated** if it is right in 90% of the cases in which it says "90%". The
+# **expected calibration error** (ECE) is the average gap between confidence and accuracy, over bins
+# of confidence.
 #
-# One often reads that Monte Carlo dropout improves calibration. **Predict first:** it makes a net less sure.
-# For which nets is that an improvement, and for which not?
+# One often reads that Monte Carlo dropout improves calibration. **Predict first:** it makes a net
+# less sure. For which nets is that an improvement, and for which not?
 #
 # Three tests: the nets of section 3 on digits and on digits turned by 30°; and, on digits, the nets
 # with 75% from section 4.
@@ -906,7 +909,7 @@ for ax, name in zip(axes, cases, strict=True):
                 **ck.plotting.line_kw(1 - i), label=f"{way}: ECE {ece[name, way].mean():.3f}")  # fmt: skip
     ax.plot([0, 1], [0, 1], color=COLORS[6], linewidth=1, linestyle=":")
     ax.set(xlabel="confidence", xlim=(0.2, 1), ylim=(0.2, 1), title=name)
-    ax.legend(loc="upper left", fontsize=8)
+    ax.legend(loc="lower right", fontsize=8)
 axes[0].set_ylabel("accuracy in this bin")
 ck.show(
     fig,
@@ -938,21 +941,23 @@ once, mc_way = (ece["digits, dropout 75%", way].mean() for way in ("one pass", "
 assert mc_way > once, f"where it is not, MC should spoil ECE: {once:.3f} → {mc_way:.3f}"
 
 # %% [markdown]
-# So the common statement holds with a condition. Monte Carlo dropout moves the confidence **down**, for every
-# net and every kind of image. A net that is much too sure (turned digits) profits. A net that was honest
-# already becomes too modest, and its ECE gets *worse*. The column "confidence minus accuracy" tells which case
-# you are in: measure it on validation data before you decide. Where only calibration counts, one
-# number fitted on validation data, the temperature of the softmax (Guo et al., 2017), is cheaper.
+# So the common statement holds with a condition. Monte Carlo dropout moves the confidence **down**,
+# for all nets and images of this lesson. A net that is much too sure (turned digits) profits. A net
+# that was honest already becomes too modest, and its ECE gets *worse*. The column "confidence minus
+# accuracy" tells which case you are in: measure it on validation data before you decide. Where only
+# calibration counts, one number fitted on validation data, the temperature of the softmax (Guo et
+# al., 2017), is cheaper.
 
 # %% [markdown]
 # ## 9 · The trap: `training=True` for the whole model
 #
-# Many recipes for Monte Carlo dropout say `model(x, training=True)`. It was right in section 6, because dropout
-# was the only layer with two modes. Batch normalisation (배치 정규화, BN) has two modes as well: in training it
-# uses the mean and variance of the batch at hand, and moves its averages towards them.
+# Many recipes for Monte Carlo dropout say `model(x, training=True)`. It was right in section 6,
+# because dropout was the only layer with two modes. Batch normalisation (배치 정규화, BN) has two modes
+# as well: in training it uses the mean and variance of the batch at hand, and moves its averages
+# towards them.
 #
-# **Predict first:** what does such a net answer if you show it one image at a time? And what happens to its
-# ordinary predictions afterwards?
+# **Predict first:** what does such a net answer if you show it one image at a time? And what
+# happens to its ordinary predictions afterwards?
 
 # %%
 keras.utils.set_random_seed(42)
@@ -1045,23 +1050,24 @@ assert ordinary["after 30 passes with training=True"] < ordinary["before"] - 0.0
 )
 
 # %% [markdown]
-# A batch of one image has itself as its mean: after subtraction every image is 0, and they all look alike. And
-# asking the net about photographs taught its averages that the world is made of photographs. A question
-# must not change the one who is asked. The three safe ways: an `MCDropout` layer, a loop over the layers
-# like `only_dropout`, or `ck.mc_predict`.
+# A batch of one image has itself as its mean: after subtraction every image is 0, and they all look
+# alike. And asking the net about photographs taught its averages that the world is made of
+# photographs. A question must not change the one who is asked. The three safe ways: an `MCDropout`
+# layer, a loop over the layers like `only_dropout`, or `ck.mc_predict`.
 
 # %% [markdown]
 # ## 10 · Alpha dropout for SELU
 #
-# A self-normalising net (lesson 03) keeps the mean 0 and the variance 1 from layer to layer. Section 1 showed
-# that dropout widens the spread. **Alpha dropout** sets a dropped unit not to 0 but to the lowest
-# value that SELU has, $\alpha' = -\lambda\alpha \approx -1.758$, and then applies one affine correction to
-# *all* units, $y \leftarrow a\, y + b$, that brings mean and variance back:
+# A self-normalising net (lesson 03) keeps the mean 0 and the variance 1 from layer to layer.
+# Section 1 showed that dropout widens the spread. **Alpha dropout** sets a dropped unit not to 0
+# but to the lowest value that SELU has, $\alpha' = -\lambda\alpha \approx -1.758$, and then applies
+# one affine correction to *all* units, $y \leftarrow a\, y + b$, that brings mean and variance
+# back:
 #
 # $$a = \frac{1}{\sqrt{(1-p)\,(1 + p\,\alpha'^2)}}, \qquad b = -a\, p\, \alpha'$$
 #
-# **Predict first:** 30 SELU layers, each followed by a dropout of 20%. What becomes of the spread with either
-# kind?
+# **Predict first:** 30 SELU layers, each followed by a dropout of 20%. What becomes of the spread
+# with either kind?
 
 # %%
 rate, lowest = 0.2, -1.0507009873554805 * 1.6732632423543772
@@ -1131,10 +1137,10 @@ assert (statistics["Dropout"][1][:, -1] > 1.25).all(), (
 )
 
 # %% [markdown]
-# Ordinary dropout and SELU do not go together; `AlphaDropout` belongs to SELU and to nothing else (ReLU has no
-# lowest value to drop to). It is most often used sparingly: in [the CIFAR-10
-# study](../exercises/15_cifar10_study.ipynb) one layer, 10%, right before the output. `ck.mc_predict` samples it
-# like ordinary dropout.
+# Ordinary dropout and SELU do not go together; `AlphaDropout` belongs to SELU and to nothing else
+# (the lowest value of ReLU is 0, and dropping to 0 is what ordinary dropout does). It is most often
+# used sparingly: in [the CIFAR-10 study](../exercises/15_cifar10_study.ipynb) one layer, 10%, right
+# before the output. `ck.mc_predict` samples it like ordinary dropout.
 
 # %% [markdown]
 # ## Explore: the mask player
@@ -1144,38 +1150,42 @@ assert (statistics["Dropout"][1][:, -1] > 1.25).all(), (
 
 
 # %%
+def draw_net(ax, kept):
+    """Draw one column of units for each layer; dropped units are white and without connections."""
+    places = [[(x, y - (len(k) - 1) / 2) for y in range(len(k))] for x, k in enumerate(kept)]
+    for x in range(len(kept) - 1):
+        alive = [[p for p, k in zip(places[x + d], kept[x + d], strict=True) if k] for d in (0, 1)]
+        for start, end in itertools.product(*alive):
+            ax.plot(*zip(start, end, strict=True), "-", color=COLORS[4], linewidth=0.7, zorder=1)
+        faces = [COLORS[0] if k else "white" for k in kept[x]]
+        ax.scatter(*zip(*places[x], strict=True), s=110, c=faces, edgecolors=COLORS[7], zorder=2)
+    ax.scatter(*zip(*places[-1], strict=True), s=110, c=COLORS[0], edgecolors=COLORS[7], zorder=2)
+    ax.scatter(*places[-1][0], s=260, facecolors="none", edgecolors=COLORS[1], linewidth=2)
+    ax.set_axis_off()
+
+
 def play(rate, step, drop_inputs, scaled):
     sizes, generator = (5, 8, 8, 3), np.random.default_rng(7)
-    weights = generator.uniform(0.1, 1.0, 8)
+    weights = generator.uniform(0.1, 1.0, sizes[2])
+    rates = (rate if drop_inputs else 0.0, rate, rate, 0.0)
     received = []
     for _ in range(step):
-        rates = (rate if drop_inputs else 0.0, rate, rate, 0.0)
         kept = [generator.random(n) >= r for n, r in zip(sizes, rates, strict=True)]
         received.append((weights * kept[2]).sum() / ((1 - rate) if scaled else 1) / weights.sum())
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
-    places = [[(x, y - (n - 1) / 2) for y in range(n)] for x, n in enumerate(sizes)]
-    for x in range(3):
-        for (i, start), (j, end) in itertools.product(
-            enumerate(places[x]), enumerate(places[x + 1])
-        ):
-            if kept[x][i] and kept[x + 1][j]:
-                left.plot(*zip(start, end, strict=True), color=COLORS[4], linewidth=0.7, zorder=1)
-    for x, column in enumerate(places):
-        faces = [COLORS[0] if k else "white" for k in kept[x]]
-        left.scatter(*zip(*column, strict=True), s=110, c=faces, edgecolors=COLORS[7], zorder=2)
-    left.scatter(*places[3][0], s=260, facecolors="none", edgecolors=COLORS[1], linewidth=2)
-    n_dropped = sum(int((~k).sum()) for k in kept)
-    left.set_axis_off()
-    left.set_title(f"Step {step}: {n_dropped} units dropped (white)")
     steps = np.arange(1, step + 1)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+    draw_net(left, kept)
+    left.set_title(f"Step {step}: {sum(int((~k).sum()) for k in kept)} units dropped (white)")
     right.plot(steps, received, ".", color=COLORS[4], label="in this step")
-    right.plot(steps, np.cumsum(received) / steps, color=COLORS[1], label="average so far")
+    right.plot(steps, np.cumsum(received) / steps, "-", color=COLORS[1], label="average so far")
     right.axhline(1, color=COLORS[6], linestyle=":", label="without dropout")
-    right.set(xlabel="step", ylabel="received by the marked unit", ylim=(0, None))
+    right.set(xlabel="step", ylabel="received, as a share", ylim=(0, None),
+              title="What the marked unit receives")  # fmt: skip
     right.legend(fontsize=8)
     return fig
 
 
+# %%
 ck.widgets.explore(
     play,
     alt="Left: a small net in one training step; dropped units are white and without connections. "
@@ -1189,46 +1199,54 @@ ck.widgets.explore(
 # %% [markdown]
 # ## Pitfalls
 #
-# - **`Dropout(0.8)` meant as "keep 80%".** In Keras the argument is the rate that is dropped. Some papers and
-#   old TensorFlow give the keep probability.
-# - **"Multiply the weights by 4 after training."** By the keep probability, if at all; with Keras by nothing.
-# - **Training loss above validation loss taken for "no overfitting".** Measure both with dropout off.
-# - **`training=True` for the whole model** to get MC dropout: batch normalisation answers from the batch and
-#   is changed by the question.
-# - **Dropout right before batch normalisation.** Its averages learn the spread under dropout (section 1), and at prediction
-#   the spread is smaller. Put dropout after the last batch normalisation.
+# - **`Dropout(0.8)` meant as "keep 80%".** In Keras the argument is the rate that is dropped. Some
+#   papers and old TensorFlow give the keep probability.
+# - **"Multiply the weights by 4 after training."** By the keep probability, if at all; with Keras
+#   by nothing.
+# - **Training loss above validation loss taken for "no overfitting".** Measure both with dropout
+#   off.
+# - **`training=True` for the whole model** to get MC dropout: batch normalisation answers from the
+#   batch and is changed by the question.
+# - **Dropout right before batch normalisation.** Its averages learn the spread under dropout
+#   (section 1), and at prediction the spread is smaller. Put dropout after the last batch
+#   normalisation.
 # - **Dropout in a net that underfits**, or after the output layer, where it deletes answers.
 # - **Ordinary dropout with SELU**; use `AlphaDropout`.
-# - **MC entropy without a comparison.** It is higher everywhere; ask whether it separates, and check ECE on validation
-#   data.
+# - **MC entropy without a comparison.** It is higher everywhere; ask whether it separates, and
+#   check ECE on validation data.
 
 # %% [markdown]
 # ## Recap
 #
-# - Dropout draws a new mask for every sample in every step, and divides by the keep probability 1 − p while training; prediction is left alone.
-# - It delays overfitting, costs more epochs, and suits wide nets; compare training losses with dropout off.
+# - Dropout draws a new mask for every sample in every step, and divides by the keep probability 1 −
+#   p while training; prediction is left alone.
+# - It delays overfitting, costs more epochs, and suits wide nets; compare training losses with
+#   dropout off.
 # - It hinders co-adaptation, and it trains an ensemble of 2^N nets with shared weights.
-# - Averaging T random passes makes every answer less sure: it helps to find foreign images, and improves calibration only where the net was too sure.
+# - Averaging T random passes makes every answer less sure: it helps to find foreign images, and
+#   improves calibration only where the net was too sure.
 # - Make only dropout random, never the whole model; use alpha dropout with SELU.
 
 # %% [markdown]
 # ## Now practise
 #
-# Open [exercise 11](../exercises/11_dropout.ipynb): inverted dropout, an `MCDropout` layer, Monte Carlo prediction, the
-# predictive entropy and alpha dropout's correction, and in the end a net that may say "I do not know".
+# Open [exercise 11](../exercises/11_dropout.ipynb): inverted dropout, an `MCDropout` layer, Monte
+# Carlo prediction, the predictive entropy and alpha dropout's correction, and in the end a net that
+# may say "I do not know".
 
 # %% [markdown]
 # ## Further reading
 #
-# - N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, *Dropout: A Simple Way to
-#   Prevent Neural Networks from Overfitting*, JMLR 15, 2014: section 4, the model and the scaling; section 7, what it does to the features.
-# - Y. Gal and Z. Ghahramani, *Dropout as a Bayesian Approximation: Representing Model Uncertainty in
-#   Deep Learning*, ICML 2016, arXiv:1506.02142: section 5, experiments.
+# - N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, *Dropout: A Simple
+#   Way to Prevent Neural Networks from Overfitting*, JMLR 15, 2014: section 4, the model and the
+#   scaling; section 7, what it does to the features.
+# - Y. Gal and Z. Ghahramani, *Dropout as a Bayesian Approximation: Representing Model Uncertainty
+#   in Deep Learning*, ICML 2016, arXiv:1506.02142: section 5, experiments.
 # - C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, *On Calibration of Modern Neural Networks*, ICML
 #   2017, arXiv:1706.04599: section 2, ECE; section 4, temperature scaling.
-# - G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, *Self-Normalizing Neural Networks*, 2017,
-#   arXiv:1706.02515: the paragraph on new dropout technique.
+# - G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, *Self-Normalizing Neural Networks*,
+#   2017, arXiv:1706.02515: the paragraph on new dropout technique.
 # - X. Li, S. Chen, X. Hu and J. Yang, *Understanding the Disharmony between Dropout and Batch
 #   Normalization by Variance Shift*, CVPR 2019, arXiv:1801.05134.
-# - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition, 2022,
-#   chapter 11, "Dropout" and "Monte Carlo (MC) Dropout".
+# - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition,
+#   2022, chapter 11, "Dropout" and "Monte Carlo (MC) Dropout".
