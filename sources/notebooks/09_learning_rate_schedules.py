@@ -129,7 +129,7 @@ print(f"guessing                 {guessing:9.3g}")
 # %% [markdown]
 # Each rate has its own failure. Too **low**: the loss falls, but the budget is spent before it gets
 # anywhere. Too **high**: the steps overshoot, the loss **diverges** (it grows, or sticks at the loss
-# of guessing once the ReLU units are dead). **Slightly too high** is the treacherous one: it
+# of guessing once the ReLU units are dead; some notes write "diverse", which is another word). **Slightly too high** is the treacherous one: it
 # learns at once and then does worse than a smaller rate, because the last steps are as long as the
 # first. (A loss of `nan` is not a number: the weights grew beyond what the computer can hold, and
 # `ck.fit` stopped at that step.)
@@ -667,7 +667,8 @@ ck.widgets.explore(
 # - **A schedule counted in epochs.** `decay_steps` counts steps: multiply by the steps per epoch, and
 #   again when you change the batch size.
 # - **`optimizer.lr = 0.01`** makes a new attribute that nobody reads. Write
-#   `optimizer.learning_rate = 0.01`.
+#   `optimizer.learning_rate = 0.01`, or `optimizer.learning_rate.assign(0.01)` where old code has
+#   `K.set_value(optimizer.lr, 0.01)`.
 # - **`decay=`** belongs to old Keras; today it is ignored, with a warning. Use a schedule.
 # - **The loss in a batch hook** is the running mean of the epoch, not the batch's loss.
 # - **A range test on a net that has been trained** shows a curve that is flat, then rises: the
