@@ -225,6 +225,7 @@ def train(model, advice, epochs=epochs):
     return losses, weights
 
 
+# %%
 def predict(model, images):
     """Class probabilities; a plain call is quick for nets this small."""
     return np.array(model(images, training=False))
