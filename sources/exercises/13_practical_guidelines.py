@@ -78,7 +78,8 @@ choices = {
 ex.choices(choices)
 
 # %% [markdown]
-# Compare with the course's own answer. Which row would surprise a colleague?
+# A case can have several needs at once: twenty layers that must answer fast and say when they doubt.
+# **Predict first:** which rows of the table does `ck.recommend` change, and what is left for afterwards?
 
 # %%
 print(ck.recommend((28, 28), 10, hidden=20, needs=("latency", "uncertainty")))
@@ -177,7 +178,10 @@ losses = keras.losses.sparse_categorical_crossentropy(y_sick, net_sick(x_sick, t
 print(f"loss before training: {np.mean(losses):.2f}")
 
 # %% [markdown]
-# Write it again without the bugs. How you do it is up to you, as long as the images keep their order
+# The loss before training looks innocent, although the inputs are huge: two softmaxes cannot be loud. One
+# bug hides another, so after each cure begin again from the top.
+#
+# Write the function again without the bugs. How you do it is up to you, as long as the images keep their order
 # and the net learns one batch by heart. (A cure may use your `standardise`.)
 
 
