@@ -242,6 +242,10 @@ else:
     print("For this search solve task 3.")
 
 # %% [markdown]
+# Do the best trials of a later stage crowd at one end of its range? Then the narrowing has cut off a part of
+# the valley: with few trials, the best quarter may lie on one side of it. That is why the lesson's `narrow`
+# adds a margin at both ends.
+#
 # Now halving, on 16 random rates from your sampler: does it find a rate as good as the full search over
 # the same 16, and for how many epochs?
 
