@@ -170,12 +170,11 @@ print(f"mean squared error per pixel: reconstruction {copy_error:.4f}, mean imag
 def draw_rows(rows, title):
     """Draw rows of images; `rows` maps a name to images (k, 28, 28)."""
     columns = len(next(iter(rows.values())))
-    fig, axes = plt.subplots(
-        len(rows), columns, figsize=(0.85 * columns + 1, 0.9 * len(rows) + 0.4)
-    )
+    size = (0.66 * columns + 1, 0.68 * len(rows) + 0.4)
+    fig, axes = plt.subplots(len(rows), columns, figsize=size)
     for line, (name, images) in zip(axes, rows.items(), strict=True):
         for ax, image in zip(line, images, strict=True):
-            ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            ax.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
     fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -369,7 +368,7 @@ by_digit = [right[:, y_held_out == digit].mean() for digit in range(10)]
 # %%
 fig, (left, middle) = plt.subplots(1, 2, figsize=(9.5, 3.2), width_ratios=[1, 1.6])
 tiles = np.block([[quarters[k][i] for k in range(4)] for i in shown[[0, 4, 6]]])
-left.imshow(tiles, cmap="gray_r")
+left.imshow(tiles, cmap="gray_r", interpolation="nearest")
 left.set(xticks=np.arange(4) * 28 + 14, xticklabels=["0", "1", "2", "3"], yticks=[],
          xlabel="label: number of quarter turns", title="Free labels")  # fmt: skip
 left.grid(visible=False)
@@ -603,7 +602,7 @@ left.set(xlabel="step", ylabel="loss (mean of 50 steps)", ylim=(0, None),
 left.legend(fontsize=8)
 noise = draw.normal(size=(20, n_noise)).astype("float32")
 forged = output(generator, noise).reshape(4, 5, 28, 28).swapaxes(1, 2).reshape(112, 140)
-middle.imshow(forged, cmap="gray_r", vmin=0, vmax=1)
+middle.imshow(forged, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
 middle.set(xticks=[], yticks=[], title="Twenty forgeries")
 middle.grid(visible=False)
 ck.show(
