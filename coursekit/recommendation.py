@@ -21,14 +21,9 @@ from coursekit.tables import Table
 
 __all__ = ["DEEP", "FEW_IMAGES", "Choice", "Recommendation", "recommend"]
 
-DEEP = 6
-"""From so many hidden layers on, a net counts as deep."""
-
-FEW_IMAGES = 5_000
-"""With fewer training images than this, overfitting is to be expected."""
-
+DEEP = 6  # from so many hidden layers on, a net counts as deep
+FEW_IMAGES = 5_000  # with fewer training images, overfitting is to be expected
 _NEEDS = ("latency", "sparse", "uncertainty")
-_SCHEDULES = ("1cycle", "performance")
 _RATE = {"Nesterov": 0.01, "AdamW": 0.001}
 _L1, _DROPOUT, _ALPHA_DROPOUT = 3e-4, 0.2, 0.1
 _TOP = 5  # highest rate of a 1cycle, as a multiple of a good constant one
@@ -145,16 +140,13 @@ def recommend(
     >>> recommend((28, 28), 10, hidden=20, self_normalizing=True).schedule
     '1cycle'
     """
-    task = _Task(
-        input_shape=input_shape,
-        n_classes=n_classes,
-        n_train=None if n_train is None else whole_number("n_train", n_train, least=1),
-        hidden=None if hidden is None else whole_number("hidden", hidden, least=1),
-        units=units,
-        self_normalizing=bool(self_normalizing),
-        needs=_needs(needs),
+    n_train, hidden = (
+        value if value is None else whole_number(name, value, least=1)
+        for name, value in (("n_train", n_train), ("hidden", hidden))
     )
-    if schedule is not None and schedule not in _SCHEDULES:
+    known = (input_shape, n_classes, n_train, hidden, units)
+    task = _Task(*known, bool(self_normalizing), _needs(needs))
+    if schedule not in ("1cycle", "performance", None):
         raise ArgumentError(f"schedule must be 1cycle or performance, but is {schedule!r}")
     schedule = schedule or ("1cycle" if task.self_normalizing else "performance")
     algorithm = "AdamW" if _decays(task) else "Nesterov"
@@ -168,9 +160,8 @@ def recommend(
         optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     choices = [*_choices_of_net(task), *_choices_of_training(task, algorithm, rate, schedule)]
-    return Recommendation(
-        model, Table(Choice(*row) for row in choices), schedule, rate, _afterwards(task)
-    )
+    table = Table(Choice(*row) for row in choices)
+    return Recommendation(model, table, schedule, rate, _afterwards(task))
 
 
 def _needs(needs: Any) -> frozenset[str]:

@@ -258,17 +258,18 @@ kinds = ("default", "self-normalising", "other row")
 best = {
     depth: max(kinds, key=lambda kind: accuracy[kind, depth].mean()) for depth in (shallow, deep)
 }
+highest = min(2.5, max(losses.max() for losses, _ in trained.values()))
 fig, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), width_ratios=[2, 2, 2.2])
 for ax, depth in ((left, shallow), (middle, deep)):
     for i, kind in enumerate(kinds):
         ck.plotting.band(ax, range(1, epochs + 1), trained[kind, depth][0], kind, i)
-    ax.set(xlabel="epoch", ylim=(0, 1.5))
+    ax.set(xlabel="epoch", ylim=(0, 1.05 * highest))
     ax.set_title(f"{depth} hidden layers", fontsize=10)
-left.set_ylabel("validation loss (up to 1.5)")
+left.set_ylabel("validation loss")
 left.legend(fontsize=8)
 ck.plotting.strip(right, {f"{kind}, {d}": 100 * a for (kind, d), a in accuracy.items()},
                   "validation accuracy, %")  # fmt: skip
-right.set_title(f"Best: {best[shallow]} at {shallow},\n{best[deep]} at {deep}", fontsize=10)
+right.set_title(f"Most right: {best[shallow]} at {shallow},\n{best[deep]} at {deep}", fontsize=10)
 ck.show(
     fig,
     alt="Left and middle: validation loss against epoch for the shallow and the deep nets, mean and range over "
@@ -519,7 +520,7 @@ for name, (images, labels, model, rate) in patients.items():
     curves[name] = np.clip(np.nan_to_num(history.history["loss"], nan=20, posinf=20), 0, 20)
 
 # %% [markdown]
-# (A line "Training stopped", if there is one, tells of a loss that became infinite.)
+# (A line "Training stopped", here or below, tells of a loss that became infinite.)
 
 # %%
 order = ["healthy", *sorted(set(curves) - {"healthy"}, key=lambda name: curves[name][-1])]
@@ -589,7 +590,7 @@ def examine(name):
             few = np.random.default_rng(seed).permutation(len(images))[:32]
             losses.append((loss_now(model, images[:500], labels[:500]),
                            overfit_one_batch(model, images[few], labels[few])))  # fmt: skip
-        return np.mean(losses, axis=0)
+        return np.nan_to_num(np.mean(losses, axis=0), nan=np.inf)
 
     start, own = one_batch(rate)
     if own < 0.1:
@@ -615,7 +616,8 @@ for row, name in enumerate(patients):
         ax.add_patch(
             plt.Rectangle((column - 0.47, row - 0.42), 0.94, 0.84, color=color, alpha=0.45)
         )
-        text = f"{'ok' if ok else 'FAILS'}  {value:.3g}" if np.isfinite(value) else "not needed"
+        text = "not needed" if np.isnan(value) else f"{'ok' if ok else 'FAILS'}  {value:.3g}"
+        text = text.replace("inf", "(diverged)")
         ax.text(column, row, text, ha="center", va="center",
                 fontweight="normal" if ok else "bold")  # fmt: skip
 ax.set(xlim=(-0.5, 3.5), ylim=(len(patients) - 0.5, -0.5), title="Which check finds which bug",
@@ -1009,7 +1011,7 @@ def draw_advice(hidden_layers, self_normalizing, need, few_images):
         needs=() if need == "none" else need, n_train=1_000 if few_images else None,
     )  # fmt: skip
     text = repr(advice)
-    fig, ax = plt.subplots(figsize=(9, 0.19 * len(text.splitlines()) + 0.1))
+    fig, ax = plt.subplots(figsize=(9, 0.17 * len(text.splitlines()) + 0.1))
     ax.set_axis_off()
     ax.text(0, 1, text, family="monospace", fontsize=9, va="top", transform=ax.transAxes)
     return fig
