@@ -144,7 +144,7 @@ data = ck.load("mnist").subset(n)
 pool, held_out, y_held_out = data.x_train, data.x_valid, data.y_valid
 
 if ex.is_correct("rotation_task") and ex.is_correct("mask_patches"):
-    turned, turns = (np.array(part) for part in rotation_task(held_out[:3]))
+    turned, turns = (np.array(part) for part in rotation_task(held_out[:2]))
     masked, mask = mask_patches(held_out[:8], 7, 0.75, np.random.default_rng(0))
     mask = np.asarray(mask, bool)
     pictures = [*turned[:8], *held_out[:8], *np.where(mask, 0.25, held_out[:8])]
