@@ -250,7 +250,7 @@ for name, kind in kinds.items():
 
 # %%
 best = {name: factors[table[0].mean(axis=0).argmin()] for name, table in by_factor.items()}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.8))
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.3))
 for ax, what, row in zip(axes, ("validation loss", "validation accuracy"), (0, 1), strict=True):
     for i, (name, table) in enumerate(by_factor.items()):
         ck.plotting.band(ax, factors, table[row], name, 1 - i)
@@ -315,7 +315,7 @@ assert inverted[1] < min(inverted[0.25], inverted[4]), (
 # %%
 without, with_dropout = train((0.0, 0.0, 0.0)), train((0.0, 0.5, 0.5))
 step = range(2, epochs + 1, 2)
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.3), sharey=True)
 for ax, runs, title in zip(
     axes, (without, with_dropout), ("Without dropout", "With 50% dropout"), strict=True
 ):
@@ -398,7 +398,7 @@ places = {
 by_place = {name: train(rates)["valid"][:, -1] for name, rates in places.items()}
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.3))
 for i, (units, losses) in enumerate(by_width.items()):
     ck.plotting.band(left, swept, losses.T, f"{units} units per layer", 1 - i)
 left.set(xlabel="rate after each hidden layer", ylabel="validation loss, last epoch",
@@ -628,7 +628,7 @@ for seed, weights in enumerate(with_dropout["weights"]):
         )
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.8))
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.3))
 for ax, mc_runs, plain, what in zip(
     axes, averaged, single, ("validation accuracy", "validation loss"), strict=True
 ):
@@ -736,7 +736,7 @@ for name, i in shown:
     p, q = plain[name][0][i], sampled[name][0].mean[i]
     labels.append(f"{p.argmax()}: {p.max():.0%}\nMC {q.argmax()}: {q.max():.0%}")
 ck.show(
-    ck.plotting.image_grid([sets[name][i] for name, i in shown], labels, columns=5, size=1.2,
+    ck.plotting.image_grid([sets[name][i] for name, i in shown], labels, columns=5, size=1.0,
                            title="What one net says, in one pass and averaged over many"),
     alt="Ten images of five kinds: digits, turned digits, noisy digits, photographs, pure noise. Above "
     "each the class and probability of one pass and of Monte Carlo dropout.",
@@ -747,7 +747,7 @@ entropy = {
     "one pass": {name: [ck.uncertainty.predictive_entropy(p).mean() for p in plain[name]] for name in sets},
     "Monte Carlo dropout": {name: [q.entropy.mean() for q in sampled[name]] for name in sets},
 }  # fmt: skip
-fig, ax = plt.subplots(figsize=(8, 3.8))
+fig, ax = plt.subplots(figsize=(7.5, 3.2))
 for i, (way, by_set) in enumerate(entropy.items()):
     for k, values in enumerate(by_set.values()):
         ax.barh(k + 0.2 * (2 * i - 1), np.mean(values), 0.36, color=COLORS[1 - i],
@@ -830,7 +830,7 @@ for (k, weights), (i, angle) in itertools.product(
     road[:, k, i] = once, q.entropy.mean(), 1 - accuracy(q.mean, y_valid[:300])
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 ck.plotting.band(left, angles, road[1], "Monte Carlo dropout", 0)
 ck.plotting.band(left, angles, road[0], "one pass", 1)
 upright, sideways = road.mean(axis=1)[:, [0, list(angles).index(90)]].T
@@ -899,7 +899,7 @@ too_sure = {key: np.array([p.max(axis=1).mean() - accuracy(p, y_many) for p in a
             for key in answers}  # fmt: skip
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.9), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.4), sharey=True)
 for ax, name in zip(axes, cases, strict=True):
     for i, way in enumerate(("one pass", "MC dropout")):
         pooled, labels = np.concatenate(answers[name, way]), np.tile(y_many, n_seeds)
@@ -1010,7 +1010,7 @@ ordinary["after 30 passes with training=True"] = accuracy(as_array(bn_net(x_vali
 bn_net.set_weights(trained_weights)
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=[3, 2])
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=[3, 2])
 for i, name in enumerate(recipes):
     left.semilogx(sizes, [by_size[name, size] for size in sizes], marker="os"[i],
                   **ck.plotting.line_kw(1 - i), label=name)  # fmt: skip
@@ -1103,25 +1103,19 @@ for name, kind in {
             table[:, seed, depth] = as_array(h).mean(), as_array(h).std()
     statistics[name] = table
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 3.6))
-for ax, row, what, goal in zip(axes, (0, 1), ("mean", "standard deviation"), (0, 1), strict=True):
-    for i, (name, table) in enumerate(statistics.items()):
-        ck.plotting.band(ax, range(31), table[row], name, (2, 1, 0)[i])
-    ax.axhline(goal, color=COLORS[6], linewidth=1, linestyle=":")
-    ax.set(xlabel="layer", ylabel=f"{what} of the layer")
-ends = {name: table[:, :, -1].mean(axis=1) for name, table in statistics.items()}
-axes[0].set_title(
-    f"Mean at the end: Dropout {ends['Dropout'][0]:+.2f}, Alpha {ends['AlphaDropout'][0]:+.2f}"
-)
-axes[1].set_title(
-    f"Spread at the end: Dropout {ends['Dropout'][1]:.2f}, Alpha {ends['AlphaDropout'][1]:.2f}"
-)
-axes[1].legend()
+fig, ax = plt.subplots(figsize=(7.5, 3.2))
+for i, (name, (means, stds)) in enumerate(statistics.items()):
+    ck.plotting.band(ax, range(31), stds, name, 2 - i)
+    print(f"{name:13s} layer 30: mean {means[:, -1].mean():+.2f}, "
+          f"standard deviation {stds[:, -1].mean():.2f}")  # fmt: skip
+ax.axhline(1, color=COLORS[6], linewidth=1, linestyle=":")
+ax.set(xlabel="layer", ylabel="standard deviation of the layer",
+       title="Dropout lets the spread grow, AlphaDropout keeps it")  # fmt: skip
+ax.legend()
 ck.show(
     fig,
-    alt="Mean and standard deviation of 30 SELU layers without dropout, with Dropout and with "
-    "AlphaDropout, mean and range over seeds. AlphaDropout stays near 0 and 1; with Dropout the "
-    "spread grows.",
+    alt="Standard deviation of 30 SELU layers without dropout, with Dropout and with AlphaDropout, "
+    "mean and range over seeds. AlphaDropout stays near 1; with Dropout the spread grows.",
 )
 
 # %% tags=["claim"]
@@ -1173,7 +1167,7 @@ def play(rate, step, drop_inputs, scaled):
         kept = [generator.random(n) >= r for n, r in zip(sizes, rates, strict=True)]
         received.append((weights * kept[2]).sum() / ((1 - rate) if scaled else 1) / weights.sum())
     steps = np.arange(1, step + 1)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.9))
     draw_net(left, kept)
     left.set_title(f"Step {step}: {sum(int((~k).sum()) for k in kept)} units dropped (white)")
     right.plot(steps, received, ".", color=COLORS[4], label="in this step")
