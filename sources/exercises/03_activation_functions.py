@@ -341,7 +341,7 @@ if ex.is_correct("count_dead"):
     for rate in (0.05, 0.3, 0.6):
         model = net(keras.layers.ReLU)
         history = train(model, rate, data.x_train, epochs=2)
-        inner = keras.Model(model.inputs, [part.output for part in model.layers[2:-1:2]])
+        inner = keras.Model(model.inputs[0], [part.output for part in model.layers[2:-1:2]])
         pieces = [inner(data.x_train[i : i + 256]) for i in range(0, n, 256)]
         counts = [count_dead([np.array(piece[k]) for piece in pieces]) for k in range(3)]
         print(f"rate {rate:<5} dead: {counts} of 100 each   loss {history['loss'][-1]:.3f}")
