@@ -142,7 +142,7 @@ def early_stopping(answer: Any) -> None:
         "where tensors have no values yet.",
     ),
 )
-def ElasticDense(answer: Any) -> None:  # noqa: N802 - the name of the class asked for
+def elastic_dense(answer: Any) -> None:
     """The class itself; its arguments are units, l1 and l2, and its call adds the penalty."""
     check_layer(answer)
 

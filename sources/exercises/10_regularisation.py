@@ -164,7 +164,7 @@ else:
 # TensorFlow, not NumPy.
 
 
-# %% tags=["task:ElasticDense"]
+# %% tags=["task:elastic_dense"]
 class ElasticDense(keras.layers.Dense):
     """A Dense layer with the penalty l1 · Σ|w| + l2 · Σw² on its kernel."""
 
@@ -182,8 +182,8 @@ class ElasticDense(keras.layers.Dense):
         ### END SOLUTION
 
 
-# %% tags=["check:ElasticDense"] points=2
-ex.ElasticDense(ElasticDense)
+# %% tags=["check:elastic_dense"] points=2
+ex.elastic_dense(ElasticDense)
 
 # %% [markdown]
 # ### Task 5: a training step that forgets no penalty
@@ -263,7 +263,7 @@ def run(epochs, l1=0.0, l2=0.0, r=None):
 
 
 # %%
-if ex.is_correct("ElasticDense") and ex.is_correct("train_step"):
+if ex.is_correct("elastic_dense") and ex.is_correct("train_step"):
     epochs = lab.pick(quick=400, standard=800, full=2_000)
     plans = {"no brake": {}, "ℓ1": {"l1": 0.01}, "ℓ2": {"l2": 0.02}}
     if ex.is_correct("max_norm"):

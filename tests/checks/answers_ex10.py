@@ -443,6 +443,6 @@ ANSWERS = {
     "penalty": PENALTY,
     "max_norm": MAX_NORM,
     "early_stopping": EARLY_STOPPING,
-    "ElasticDense": ELASTIC_DENSE,
+    "elastic_dense": ELASTIC_DENSE,
     "train_step": TRAIN_STEP,
 }
