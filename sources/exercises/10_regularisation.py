@@ -275,7 +275,8 @@ if ex.is_correct("elastic_dense") and ex.is_correct("train_step"):
         size = np.abs(weights[-1][0]).mean(axis=1)
         right.semilogy(range(40), size, ck.plotting.MARKERS[i], color=ck.plotting.COLORS[i],
                        markersize=4, label=name)  # fmt: skip
-    left.set(xlabel="epoch", ylabel="validation loss", title="What each brake does to the loss")
+    left.set(xlabel="epoch", ylabel="validation loss (cut at 3)", ylim=(0, 3),
+             title="What each brake does to the loss")  # fmt: skip
     right.axvspan(-0.5, 4.5, color="#DDDDDD", zorder=0)
     right.set(xlabel="input (shaded: those that matter)", ylabel="mean |weight| (log scale)",
               title="What each does to the weights")  # fmt: skip

@@ -29,6 +29,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
+from sklearn.linear_model import Lasso, Ridge
 
 # %% [markdown]
 # 300 handwritten digits for training, and a net of seven dense layers with far more weights than
@@ -304,7 +305,7 @@ assert lowest > 0, "some penalty should lower the test loss"
 data_loss_at_start = scores(starts[0], x, y)[1]
 squares = sum(np.sum(w**2) for w in starts[0][::2])
 print(f"data loss at the start: {data_loss_at_start:.2f}")
-for coefficient in sweep:
+for coefficient in list(sweep)[1:]:
     print(f"penalty with coefficient {coefficient:<6g} {coefficient * squares:8.2f}")
 
 # %% [markdown]
@@ -393,6 +394,31 @@ for kind, (l1, l2) in kinds.items():
         assert abs(found - formula) < 1e-4, f"{kind}, {wanted}: expected {found}, got {formula}"
 
 # %% [markdown]
+# ℓ2 also **spreads**: where two inputs bring the same news, the sum of squares is smallest if both carry
+# half. The sum of absolute values does not care how they share. Scikit-learn has both for linear
+# models, under the names ridge and lasso:
+
+# %%
+uneven = {"ridge (ℓ2)": [], "lasso (ℓ1)": []}
+for seed in range(20):
+    draw = np.random.default_rng(seed)
+    news = draw.normal(size=30)
+    twins = np.stack([news + 0.05 * draw.normal(size=30) for _ in range(2)], axis=1)
+    target = 2 * news + 0.5 * draw.normal(size=30)
+    for name, linear in zip(uneven, (Ridge(1.0), Lasso(0.1)), strict=True):
+        weights = linear.fit(twins, target).coef_
+        uneven[name].append(np.ptp(weights) / np.abs(weights).sum())
+        if seed == 0:
+            print(f"{name}: first draw, weights of the two inputs {weights.round(2)}")
+for name, values in uneven.items():
+    print(f"{name}: difference of the two as a share of their sum {np.mean(values):.0%} "
+          "(mean of 20 draws)")  # fmt: skip
+
+# %% tags=["claim"]
+ridge, lasso = (np.mean(values) for values in uneven.values())
+assert ridge < 0.2 < 0.5 < lasso, f"ℓ2 should share, ℓ1 need not: {ridge:.2f}, {lasso:.2f}"
+
+# %% [markdown]
 # Now the nets: ℓ1, an elastic net of half of each, and what is already trained. A weight counts as **near
 # zero** if its absolute value is below 0.001.
 
@@ -414,7 +440,7 @@ for i, (ax, (kind, results)) in enumerate(zip(axes, runs.items(), strict=True)):
     values = np.concatenate([all_weights(run) for run in results])
     ax.hist(values, bins=np.linspace(-0.3, 0.3, 101), color=ck.plotting.COLORS[i],
             weights=np.full(len(values), 1 / len(values)))  # fmt: skip
-    ax.set(yscale="log", xlabel="weight")
+    ax.set(yscale="log", xlabel="weight (cut at ±0.3)")
     ax.set_title(f"{kind}\nnear zero {near_zero(results).mean():.0%}", fontsize=9)
 axes[0].set_ylabel("share of the weights (log)")
 ck.show(
@@ -443,8 +469,9 @@ spread = {kind: np.std([all_weights(run) for run in results]) for kind, results 
 assert spread["ℓ2"] < 0.9 * spread["no penalty"], f"ℓ2 should shrink the weights: {spread}"
 
 # %% [markdown]
-# (Weights at pixels that are always dark get no gradient from the data: nothing holds them against the
-# penalty. They are the cheapest zeros of all.)
+# The last line is there because weights at pixels that are always dark get no gradient from the data:
+# nothing holds them against the penalty, so they are cheap zeros. Compare the two shares to see whether
+# the zeros are only those.
 #
 # Is that a fair comparison, 0.001 against 0.003? Another pair of coefficients might turn it round. So
 # let every strength compete, and look at what each costs:
@@ -1131,7 +1158,7 @@ ck.widgets.explore(
 # ## Recap
 #
 # - Overfit on purpose first; measure gaps in loss *and* accuracy: ℓ2 shrank the first, not the second.
-# - ℓ2 pulls in proportion to the weight, ℓ1 with constant force: ℓ1 leaves (nearly) zeros.
+# - ℓ2 pulls in proportion to the weight and spreads; ℓ1 with constant force: it leaves (nearly) zeros.
 # - The data loss is a mean, the penalty a sum: check both at the start, sweep in powers of ten.
 # - Own loop: add `model.losses`. Adam: `weight_decay`. Conv2D max-norm: `axis=[0, 1, 2]`.
 # - Early stopping needs validation data and `restore_best_weights=True`; it gives the best by what you monitor.
