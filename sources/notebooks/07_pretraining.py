@@ -398,8 +398,8 @@ ck.show(
 assert right.mean() > 0.6, f"the turn should be found far above 25%; accuracy {right.mean():.1%}"
 
 # %% [markdown]
-# Even for 0, 1 and 8, which look nearly the same upside down. The net uses what you hardly see: the
-# slant of the writing, the place of the thickest stroke, the corner where a curve closes. **A solved task does
+# The turn is found even for 0, 1 and 8, which look nearly the same upside down. The net must use what you hardly see,
+# perhaps the slant of the writing or the corner where a curve closes. **A solved task does
 # not tell by what it was solved**, and cues like these need not say which digit it is. Keep that in mind
 # until section 7.
 
@@ -481,16 +481,15 @@ assert hidden_error["completion"] < hidden_error["autoencoder"], (
 # %%
 def distort(images, draw):
     """Turn by up to 15 degrees, zoom by up to 15%, shift by up to 2.5 pixels, each at random."""
-    rows, columns = np.mgrid[:28, :28] - 13.5
-    distorted = []
-    for part in np.array_split(images, -(-len(images) // 2_000)):  # in parts, to save memory
-        angle, zoom, down, right = draw.uniform(-1, 1, (4, len(part), 1, 1))
-        cos, sin = (np.exp(0.15 * zoom) * f(np.deg2rad(15 * angle)) for f in (np.cos, np.sin))
-        at_rows = cos * rows - sin * columns + 13.5 + 2.5 * down
-        at_columns = sin * rows + cos * columns + 13.5 + 2.5 * right
-        which = np.broadcast_to(np.arange(len(part))[:, None, None], at_rows.shape)
-        distorted.append(ndimage.map_coordinates(part, [which, at_rows, at_columns], order=1))
-    return np.concatenate(distorted)
+    angle, zoom, down, right = draw.uniform(-1, 1, (4, len(images)))
+    cos, sin = (np.exp(0.15 * zoom) * f(np.deg2rad(15 * angle)) for f in (np.cos, np.sin))
+    turns = np.stack([cos, -sin, sin, cos], axis=-1).reshape(-1, 2, 2)
+    middle = np.full(2, 13.5)
+    starts = middle - turns @ middle + 2.5 * np.stack([down, right], axis=-1)
+    distorted = np.empty_like(images)
+    for image, turn, start, target in zip(images, turns, starts, distorted, strict=True):
+        ndimage.affine_transform(image, turn, start, order=1, output=target)
+    return distorted
 
 
 def pairing(images, draw):
@@ -637,11 +636,12 @@ assert change > 0.01, f"the discriminator's encoder should have moved; largest c
 # %% [markdown]
 # ## 7 · All of them against the number of labels
 #
-# Every task went through the same pool the same number of times, from the same starting weights. Each encoder
-# was pretrained **once** and shared by all seeds, so the error bars show the choice of labelled images
-# and the order of the batches, not the luck of the pretraining. The baseline has the same
-# architecture, the same labelled images and the same number of steps with labels. What it has not had
-# is the computing time spent on the pool.
+# The tasks of sections 2 to 5 went through the same pool the same number of times (the pairs show each
+# image twice); the GAN had a fixed number of steps. All began with the same weights. Each encoder was
+# pretrained **once** and shared by all seeds, so the error bars show the choice of labelled images and
+# the order of the batches, not the luck of the pretraining. The baseline has the same architecture, the
+# same labelled images and the same number of steps with labels. What it has not had is the computing
+# time spent on the pool.
 #
 # **Predict first:** rank the five tasks. Is the one with the best score in its own task
 # the best teacher?
@@ -702,13 +702,13 @@ assert gain > 0.01, f'"same image", fine-tuned, should beat scratch at {few} lab
 # So does pretraining help with few labels? **It depends on the task**, and the sentence "pretraining
 # helps" is too short. The table above says for which it is true here. How to read it:
 #
-# - **Same image or not** helps, at least fine-tuned. To solve it, the net must keep what makes
+# - **Same image or not** helps once fine-tuned; see above for frozen. To solve it, the net must keep what makes
 #   an image itself and drop place, slant and size: nearly what a classifier needs.
 # - **Masked patches** need knowledge of whole digits. How far that reaches depends on the images: look
 #   at the sign on your data.
 # - **Copying** keeps everything and orders nothing. A gain over random features is not a gain over
 #   scratch.
-# - **Rotation** is solved best of all by the numbers, and its features may be worth no more than
+# - **Rotation** was solved far better than by guessing, and yet its features may be worth no more than
 #   random ones. On photographs the same task works well, because there you must recognise the animal to
 #   know where its feet are. Nothing is wrong with the method; the *task* asks for something else here.
 # - The **GAN**'s detective looks for forgery. Real GANs on larger images have given better features than this one.
@@ -768,10 +768,11 @@ gain = np.mean(with_copies["scratch"]) - np.mean(results["scratch"][0])
 assert gain > 0.01, f"distorted copies should help scratch with {few} labels; {gain:+.3f}"
 
 # %% [markdown]
-# Distorted copies lift scratch too. Compare the two leads: by as much as the lead has shrunk, the gain was
-# **augmentation in disguise**; what is left has another source, the pool. Had you compared only with
-# plain scratch, you could not tell the one from the other. So beware of baselines that were given less: less knowledge, less tuning, fewer tries. Before you
-# believe a gain, ask what the rival would do with the same help.
+# Distorted copies lift scratch too. Compare the two leads, and mind their spread: by as much as the lead has
+# shrunk, the gain was **augmentation in disguise**; what is left has another source, the pool. Had you
+# compared with plain scratch only, you could not tell the one from the other. So beware of baselines
+# that were given less: less knowledge, less tuning, fewer tries. Before you believe a gain, ask what the
+# rival would do with the same help.
 
 # %% [markdown]
 # ## 9 · Frozen or fine-tuned?
@@ -820,7 +821,7 @@ assert at_once < head_first - 0.01, (
 # %% [markdown]
 # A random head has opinions before it has seen a label. Its errors are sent down and bend the features,
 # and with few labels nothing ever corrects what it says about the rest of the images. A head of zeros
-# says nothing at first, which mends a part of it for free. The recipe remains: **head first, then
+# says nothing at first, which can mend a part of it for free. The recipe remains: **head first, then
 # everything at a lower rate**.
 #
 # Frozen is the cautious choice: least to overfit (과대적합), quickest to train, one encoder for many
