@@ -129,8 +129,8 @@ print(f"{len(trainer.x):,} training images, {len(trainer.valid[0]):,} for valida
 # `momentum_gap` is $1 - \beta_1$, the share of each new gradient in Adam's running mean; section 1 says
 # why it is tuned in this form.
 #
-# Lesson 09 warned you: a number set on a compiled optimizer may be ignored in silence. So check that
-# every one of these knobs really turns something.
+# [Lesson 09](09_learning_rate_schedules.ipynb) warned you: a number set on a compiled optimizer may
+# be ignored in silence. So check that every one of these knobs really turns something.
 
 # %%
 usual = {"learning_rate": 0.003, "weight_decay": 0.0, "units": width, "momentum_gap": 0.1}
@@ -267,8 +267,9 @@ ck.show(
 
 # %% [markdown]
 # The learning rate decides; along the weight decay there is no pattern (a rank correlation of a few tenths
-# is what chance makes of so few trials). Is decay useless, then? Look at the arithmetic before you say so. AdamW multiplies each weight by $1 - \eta\lambda$ in every step ($\eta$ the
-# rate, $\lambda$ the decay).
+# is what chance makes of so few trials). Is decay useless, then? Look at the arithmetic before you say so.
+# AdamW multiplies each weight by $1 - \eta\lambda$ in every step, with $\eta$ the rate and $\lambda$ the
+# decay ([lesson 08](08_optimizers.ipynb)).
 
 # %%
 factors = 1 - np.float32(1e-2) * np.array([1e-8, 1e-6, 1e-4], np.float32)
@@ -363,8 +364,8 @@ assert one["random"] < 0.8 * one["grid"], (
 )
 
 # %% [markdown]
-# Where one dimension matters, the grid tries five values of it five times each; the random search tries
-# 25. Where both matter alike, its advantage shrinks or turns: a grid covers the square more evenly. You
+# Where one dimension matters, the grid tries five values of it five times each; the random search
+# tries 25. Where both matter alike, its advantage shrinks or turns: a grid covers the square more evenly. You
 # rarely know beforehand which dimensions matter, and the grid also grows as $5^d$ with $d$ of them. So:
 # random. (A grid is fine for one or two hyperparameters that you know to matter.)
 
@@ -937,8 +938,8 @@ assert parts[0, -1] < 0.7 * parts[0, 0], f"more units should lower the bias, got
 #
 # | symptom | means | try |
 # |---|---|---|
-# | training loss high | bias | more units or layers, a better rate, longer training, less regularisation |
-# | training low, validation high | variance | more data, decay, dropout, early stopping, averaging nets |
+# | training loss high | bias | more units or layers, a better rate, longer training, less regularisation ([lesson 10](10_regularisation.ipynb)) |
+# | training low, validation high | variance | more data, decay, dropout ([lesson 11](11_dropout.ipynb)), early stopping, averaging nets |
 # | both low, test high | leak or shift | section 6; is the new data like the old? |
 #
 # A **robust** model is one that stays good when something small changes: the seed, the sample, the value
@@ -1004,6 +1005,9 @@ ck.widgets.explore(
 #
 # Open [exercise 12](../exercises/12_hyperparameter_tuning.ipynb): write the samplers, a search from coarse
 # to fine, successive halving, and a search that never touches the test set.
+#
+# Then go on with lesson
+# [13 Practical guidelines](13_practical_guidelines.ipynb).
 
 # %% [markdown]
 # ## Further reading
