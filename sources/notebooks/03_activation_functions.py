@@ -265,8 +265,9 @@ assert centred < dead_share["ReLU"][0.5], (
 #   Compare the two smallest rates, too: a few units are **dead at birth**, because what comes in is
 #   never negative and a unit's weights may happen to be mostly negative. Training can revive units
 #   above the first layer, and a tiny rate gives it no time to.
-# - **Standardised inputs** spare most units. If all inputs are positive, one step moves the sums of
-#   *all* samples to the same side; if they are centred, it cannot.
+# - **Standardised inputs** spare units, up to the rates at which the training falls apart (the list says
+#   where runs diverge). If all inputs are positive, one step moves the sums of *all* samples to the same
+#   side; if they are centred, it cannot.
 # - LeakyReLU has no dead units by construction. That does not make a large rate a good one: look
 #   where its curve leaves the picture. Dead units are a *symptom* of steps that are too long.
 #
@@ -312,8 +313,10 @@ assert back["LeakyReLU"] > 0, "with a slope below 0 some silent units should com
 
 # %% [markdown]
 # **Verdict:** a dead ReLU of the first layer stays dead: no gradient, no way back. (A deeper one can be
-# revived by a change in the layers below it.) A negative slope lets the gradient through, and the same
-# weights recover. So: keep the rate sane and the inputs centred first; choose a leaky function for what
+# revived by a change in the layers below it.) A negative slope lets the gradient through, and units come
+# back. Whether the *net* recovers is another matter. The first training has left huge weights: a loss of
+# `inf` above means that one of the nets diverged once the gradient flowed again, and its units are not
+# alive but NaN. So keep the rate sane and the inputs centred first, and choose a leaky function for what
 # is left.
 
 # %% [markdown]
@@ -516,7 +519,8 @@ def walk(x, seed, *, activation="selu", gain=1.0, change=None, drop=None, bn=Fal
     return np.array(rows)
 
 
-flat, flat_raw = (images[:100].reshape(100, -1) for images in (standardised, raw))
+varies = raw.reshape(n, -1).std(axis=0) > 0  # the edge is white in every image
+flat, flat_raw = (images[:100].reshape(100, -1)[:, varies] for images in (standardised, raw))
 layer_numbers = np.arange(1, 101)
 
 # %% [markdown]
@@ -794,6 +798,7 @@ def there_and_back(f):
     return both
 
 
+# %%
 def fastest(program, rounds):
     times = []
     for _ in range(rounds):
@@ -834,11 +839,11 @@ for name, pair in seconds.items():
 print(f"not drawn: RReLU in training, forward, {seconds_rrelu / base[0]:.0f} times ReLU")
 
 # %% [markdown]
-# A compiled exponential is vectorised, so "slow exp" is a matter of a factor, not of a magnitude. What is
-# slow is *drawing* a million random slopes, which RReLU does in training (and only there). What
-# the factor means for you depends on what else a layer does. In a wide layer the product $XW$
-# outweighs the activation; on a phone with narrow layers, or with integer arithmetic, ReLU and LeakyReLU
-# win.
+# A compiled exponential is vectorised and costs a small multiple of ReLU; Mish takes an exponential, a
+# logarithm and a tanh. What is really slow is *drawing* a million random slopes, as RReLU does in
+# training (and only there). What the factor means for you depends on what else a layer does: compare
+# with the last bar, which grows with the number of units while the others do not. On a phone with
+# narrow layers, or with integer arithmetic, ReLU and LeakyReLU win.
 
 # %% [markdown]
 # ## 8 · Twenty layers, one race
@@ -952,8 +957,8 @@ for name in ("gelu", "swish"):
 # | much data, units dying | PReLU | learns its slopes |
 # | overfitting | RReLU among others | its noise regularises |
 #
-# These are starting points of experience, not laws: this lesson's own race is one test of them. The
-# exercise lets you run another.
+# These are starting points of experience, not laws. This lesson's own race is one test of them, with a small
+# budget on easy images; does its list agree with the table? The exercise lets you run another.
 
 # %% [markdown]
 # ## Explore: what a function does to a histogram
@@ -973,7 +978,11 @@ def draw_activation(function, parameter, input_mean, input_std):
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
     left.plot(z, f(z, **setting), **ck.plotting.line_kw(0), label=function)
     left.plot(z, slope(z, **setting), **ck.plotting.line_kw(1), label="derivative")
-    left.set(xlabel="z", ylim=(-2, 4), title=" ".join([function, *map(str, setting.items())]))
+    left.set(
+        xlabel="z",
+        ylim=(-2, 4),
+        title=", ".join([function, *(f"{k} = {v:.2f}" for k, v in setting.items())]),
+    )
     left.legend()
     bins = np.linspace(-5, 5, 81)
     right.hist(inputs, bins, color=COLORS[7], alpha=0.5, label="input")
@@ -1072,7 +1081,7 @@ assert len(set(default.values())) == 2, f"expected two different defaults: {defa
 # - A negative slope (fixed, drawn, learned) lets the gradient through; it does not excuse a wrong rate.
 # - SELU keeps mean 0 and std 1 over 100 layers; most broken conditions end that, BN takes over, inputs heal.
 # - GELU, Swish and Mish are smooth and neither convex nor monotonic; $\beta = 1.702$ is nearly GELU.
-# - Costs differ by small factors, results by little more than seeds: compare by validation.
+# - ReLU is the cheapest; the best is not known beforehand: compare by validation, over seeds.
 
 # %% [markdown]
 # ## Now practise
