@@ -629,7 +629,7 @@ assert reused > drawn + 0.01, (
 # 2. **Train** it.
 # 3. **Unfreeze** the top one or two reused layers, lower the learning rate, train on.
 # 4. Not good enough, and labels are **scarce**? Drop the top reused layer, freeze the rest again, and
-#    repeat steps 2 and 3.
+#    repeat steps 2 and 3. (With many images that have *no* label: [lesson 07](07_pretraining.ipynb).)
 # 5. Labels are **plenty**? Replace the top layers or even add one in place of dropping, and unfreeze
 #    more. Iterate until you have found the right number.
 #
@@ -749,7 +749,7 @@ assert step["5 add one"] > step["2 train"], f"more labels should help: {step}"
 #
 # Be honest about one thing: `picture_b.x_valid` holds far more labelled images than the 100 you trained
 # with. In real life they would come out of the 100. That makes every such choice a noisy one, which
-# brings us to the last question.
+# brings us to the next question.
 
 # %% [markdown]
 # ## 9 · Beware of results found by trying
@@ -817,7 +817,8 @@ assert too_good[-1] > too_good[0], f"more tries should make it worse: {too_good}
 
 # %% [markdown]
 # The winner is partly the best and partly the luckiest, and its score shows both. Test images that had
-# no say in the choice show only the first.
+# no say in the choice show only the first. ([Lesson 12](12_hyperparameter_tuning.ipynb) takes this up
+# for every kind of search.)
 #
 # The same happens with *comparisons*. Pick the most flattering cell of section 6 for the dense net on
 # digits, then repeat just this comparison with new seeds:
@@ -930,8 +931,8 @@ ck.widgets.explore(
 # - **Another pixel range or size than A's.** The layers of A expect the numbers they were trained with.
 # - **`input_shape=` in the first layer** is old Keras. Start a model with `keras.Input(shape)`.
 # - **Unfreezing everything at once with the old rate.** Phase 1 first, then a lower rate.
-# - **A frozen BatchNormalization** runs in inference mode, with A's averages. Unfreezing lets B's few
-#   images overwrite them: leave it frozen.
+# - **A frozen BatchNormalization** ([lesson 04](04_batch_normalisation.ipynb)) runs in inference mode,
+#   with A's averages. Unfreezing lets B's few images overwrite them: leave it frozen.
 # - **One seed, one draw of labels.** With 20 labels the draw alone moves the accuracy by many points.
 
 # %% [markdown]
@@ -948,12 +949,15 @@ ck.widgets.explore(
 #
 # Open [exercise 06](../exercises/06_transfer_learning.ipynb): write the copy that is frozen, the new
 # output layer, the watch over model A, the two-phase schedule, and choose the number of layers to reuse.
+#
+# Then go on with lesson
+# [07 Unsupervised and self-supervised pretraining](07_pretraining.ipynb).
 
 # %% [markdown]
 # ## Further reading
 #
-# - J. Yosinski, J. Clune, Y. Bengio and H. Lipson, *How transferable are features in deep neural
-#   networks?*, NeurIPS 2014, arXiv:1411.1792: sections 2 and 4, layers reused from 0 to 7, frozen and
+# - J. Yosinski, J. Clune, Y. Bengio and H. Lipson, *How Transferable Are Features in Deep Neural
+#   Networks?*, NeurIPS 2014, arXiv:1411.1792: sections 2 and 4, layers reused from 0 to 7, frozen and
 #   fine-tuned.
 # - A. S. Razavian, H. Azizpour, J. Sullivan and S. Carlsson, *CNN Features off-the-shelf: an Astounding
 #   Baseline for Recognition*, CVPR Workshops 2014, arXiv:1403.6382.
