@@ -93,19 +93,20 @@ print(f"mean {x.mean():.2f}, standard deviation {x.std():.2f} (constant pixels h
 #
 # | | default | self-normalising |
 # |---|---|---|
-# | weights (lesson 02) | He | LeCun |
-# | activation (03) | ReLU if shallow, Swish if deep | SELU |
-# | normalisation (04) | none if shallow, batch normalisation if deep | none |
-# | regularisation (10, 11) | early stopping (조기 종료); weight decay (가중치 감소) if needed | alpha dropout if needed |
-# | optimizer (08) | Nesterov, or AdamW | Nesterov |
-# | learning rate (09) | performance scheduling or 1cycle | 1cycle |
+# | weights ([lesson 02](02_weight_initialisation.ipynb)) | He | LeCun |
+# | activation ([03](03_activation_functions.ipynb)) | ReLU if shallow, Swish if deep | SELU |
+# | normalisation ([04](04_batch_normalisation.ipynb)) | none if shallow, batch normalisation if deep | none |
+# | regularisation ([10](10_regularisation.ipynb), [11](11_dropout.ipynb)) | early stopping (조기 종료); weight decay (가중치 감소) if needed | alpha dropout if needed |
+# | optimizer ([08](08_optimizers.ipynb)) | Nesterov, or AdamW | Nesterov |
+# | learning rate ([09](09_learning_rate_schedules.ipynb)) | performance scheduling or 1cycle | 1cycle |
 #
 # The second is for one kind of net only: a plain stack of dense layers with standardised inputs. One
 # skip connection, one convolution, one ℓ2 penalty, and its promise is void (lesson 03). Everything
 # else takes the first.
 #
-# And before either: can you **reuse** a net that was trained for a similar task (lesson 06), or
-# **pretrain** on unlabelled images (07)? With few labels nothing below helps as much.
+# And before either: can you **reuse** a net that was trained for a similar task
+# ([lesson 06](06_transfer_learning.ipynb)), or **pretrain** on unlabelled images
+# ([lesson 07](07_pretraining.ipynb))? With few labels nothing below helps as much.
 #
 # The first column in plain Keras. "Deep" has no sharp border; here it begins at six hidden layers.
 
@@ -315,7 +316,7 @@ for kind, depth in trained:
 # | you need | you change |
 # |---|---|
 # | a **sparse** model | ℓ1 in training, or set small weights to 0 afterwards |
-# | **low latency** | fewer layers, a cheaper activation (ReLU), fold batch normalisation, float16 or int8 |
+# | **low latency** | fewer layers, a cheaper activation (ReLU or LeakyReLU), fold batch normalisation, float16 or int8 |
 # | to know **when it does not know** | dropout (드롭아웃), kept on at prediction: Monte Carlo dropout |
 #
 # Which rows change?
@@ -644,7 +645,7 @@ assert not passes["softmax"][3], f"no rate should cure two softmaxes: {numbers['
 assert all(passes["labels"][1:]), f"wrong labels should pass the others: {numbers['labels']}"
 
 # %% [markdown]
-# Three lessons hide in this table.
+# Three things to learn from this table.
 #
 # - **Wrong labels pass the one-batch check.** A net learns 32 wrong labels by heart as gladly as right
 #   ones. Only looking finds them, which is why it comes first:
@@ -1029,8 +1030,9 @@ ck.widgets.explore(
 # %% [markdown]
 # ## Pitfalls
 #
-# - **SELU in a net with skip connections, batch normalisation or ℓ2.** The conditions of
-#   self-normalisation are broken; take the default.
+# - **SELU in a net with skip connections, ordinary dropout or ℓ2.** The conditions of
+#   self-normalisation are broken; take the default. (Batch normalisation would do SELU's work once more,
+#   lesson 03.)
 # - **Statistics from all images.** $\mu$ and $\sigma$ come from the training images only; the test images are
 #   standardised with *them*.
 # - **Regularising too early.** First reach a low training loss, then close the gap to validation.
@@ -1056,6 +1058,9 @@ ck.widgets.explore(
 #
 # Open [exercise 13](../exercises/13_practical_guidelines.ipynb): choose for real cases, write the one-batch
 # check, cure a sick training, quantise weights, and shrink a net of your own.
+#
+# Then go on with exercise
+# [14 Review questions](../exercises/14_review_questions.ipynb), which asks about all lessons.
 
 # %% [markdown]
 # ## Further reading
