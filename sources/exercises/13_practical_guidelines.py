@@ -90,8 +90,8 @@ print(ck.recommend((28, 28), 10, hidden=20, needs=("latency", "uncertainty")))
 # ### Task 2: standardise, with a guard
 #
 # For every pixel: subtract the mean of `train` and divide by the standard deviation of `train`; do
-# the same, with the *same* numbers, to `other`. Where a pixel has the same value in all of `train`, divide by
-# 1. Return the two new arrays.
+# the same, with the *same* numbers, to `other`. Where a pixel has the same value in all of `train`,
+# divide by 1. Return the two new arrays.
 #
 # For example, `standardise(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[2.0, 7.0]]))` gives
 # `[[-1, 0], [1, 0]]` and `[[0, 2]]`.
