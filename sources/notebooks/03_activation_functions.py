@@ -37,7 +37,7 @@ COLORS = ck.plotting.COLORS
 
 # %%
 n, epochs, n_seeds, race_rates, not_racing = lab.pick(
-    quick=(3_000, 2, 2, (0.001,), ("LeakyReLU 0.01", "RReLU", "PReLU", "ELU")),
+    quick=(3_000, 2, 2, (0.001,), ("LeakyReLU 0.01", "LeakyReLU 0.2", "RReLU", "PReLU", "ELU")),
     standard=(6_000, 3, 3, (0.0003, 0.001), ()),
     full=(20_000, 8, 5, (0.0003, 0.001, 0.003), ()),
 )
@@ -299,11 +299,12 @@ for seed in range(dead_seeds):
         restart(model, seed, 0.03)
         model.set_weights(damaged)
         after[name].append(train(model, x, y[few], epochs=3, seed=seed))
-        now = silent(model, x)
-        revived[name].append((int(killed.sum()), int((killed & ~now).sum())))
+        if np.isfinite(after[name][-1]):
+            alive_again = killed & ~silent(model, x)
+            revived[name].append((int(killed.sum()), int(alive_again.sum())))
 for name in revived:
     counts = ", ".join(f"{back} of {n_dead}" for n_dead, back in revived[name])
-    print(f"{name:10s} came back: {counts}; loss afterwards {np.mean(after[name]):.3f}")
+    print(f"{name:10s} came back: {counts}; losses afterwards", *np.round(after[name], 3))
 
 # %% tags=["claim"]
 assert revived["ReLU"], "rate 0.7 should have killed units of the first layer in at least one net"
@@ -315,8 +316,7 @@ assert back["LeakyReLU"] > 0, "with a slope below 0 some silent units should com
 # **Verdict:** a dead ReLU of the first layer stays dead: no gradient, no way back. (A deeper one can be
 # revived by a change in the layers below it.) A negative slope lets the gradient through, and units come
 # back. Whether the *net* recovers is another matter. The first training has left huge weights: a loss of
-# `inf` above means that one of the nets diverged once the gradient flowed again, and its units are not
-# alive but NaN. So keep the rate sane and the inputs centred first, and choose a leaky function for what
+# `inf` above means that a net diverged once the gradient flowed again (its units are not counted). So keep the rate sane and the inputs centred first, and choose a leaky function for what
 # is left.
 
 # %% [markdown]
