@@ -316,8 +316,8 @@ assert back["LeakyReLU"] > 0, "with a slope below 0 some silent units should com
 # **Verdict:** a dead ReLU of the first layer stays dead: no gradient, no way back. (A deeper one can be
 # revived by a change in the layers below it.) A negative slope lets the gradient through, and units come
 # back. Whether the *net* recovers is another matter. The first training has left huge weights: a loss of
-# `inf` above means that a net diverged once the gradient flowed again (its units are not counted). So keep the rate sane and the inputs centred first, and choose a leaky function for what
-# is left.
+# `inf` above means that a net diverged once the gradient flowed again (its units are not counted). So
+# keep the rate sane and the inputs centred first, and choose a leaky function for what is left.
 
 # %% [markdown]
 # ## 3 · Which slope? Fixed, drawn, or learned
