@@ -70,6 +70,20 @@ def test_each_lesson_leads_to_its_exercise_and_on_to_the_next_lesson():
             assert target in practise, f"{path.name} does not lead to {target}"
 
 
+def test_the_maps_give_the_minutes_that_the_notebooks_say():
+    first = (ROOT / "sources" / "notebooks" / "00_start_here.py").read_text(encoding="utf-8")
+    for path in sorted((ROOT / "sources").glob("*/*.py")):
+        if path == ROOT / "sources" / "notebooks" / "00_start_here.py":
+            continue
+        text = path.read_text(encoding="utf-8")
+        minutes = re.search(r"(?:In about|[Aa]llow) (\d+)\s+(?:# )?minutes", text).group(1)
+        row = re.search(rf"^\|.*/{path.stem}\.ipynb.*\| (.+) \|$", README, re.MULTILINE).group(1)
+        assert minutes == row.split(" + ")[path.parent.name == "exercises" and "+" in row], path
+        on_map = re.search(rf"^# \| .*{path.stem}\.ipynb.* \| (\d+) \|$", first, re.MULTILINE)
+        if path.parent.name == "notebooks" or path.name[:2] in ("14", "15"):
+            assert on_map.group(1) == minutes, f"lesson 00 on {path.name}"
+
+
 def test_each_point_of_the_map_is_taught_in_a_section_that_exists():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d\d) \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)

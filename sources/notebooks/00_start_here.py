@@ -192,18 +192,18 @@ ex.accuracy(accuracy)
 # | 03 [Activation functions](03_activation_functions.ipynb) | which bend should a unit have? | 40 |
 # | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 40 |
 # | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 35 |
-# | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 35 |
-# | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 35 |
+# | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 40 |
+# | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 40 |
 # | 08 [Optimizers](08_optimizers.ipynb) | how far to go, and what to remember of the last steps? | 40 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 35 |
-# | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 35 |
+# | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 40 |
 # | 11 [Dropout and Monte Carlo dropout](11_dropout.ipynb) | why does it help to switch units off, and how sure is the net? | 40 |
-# | 12 [Hyperparameter tuning](12_hyperparameter_tuning.ipynb) | how do you choose what training does not learn? | 35 |
-# | 13 [Practical guidelines](13_practical_guidelines.ipynb) | where do you begin with a new task? | 35 |
+# | 12 [Hyperparameter tuning](12_hyperparameter_tuning.ipynb) | how do you choose what training does not learn? | 40 |
+# | 13 [Practical guidelines](13_practical_guidelines.ipynb) | where do you begin with a new task? | 40 |
 # | 14 [Review questions](../exercises/14_review_questions.ipynb), an exercise | could you explain it to somebody else? | 60 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #
-# An exercise takes 50 to 75 minutes more. The [glossary](../docs/glossary.md) has every term of the
+# An exercise takes an hour or a little more. The [glossary](../docs/glossary.md) has every term of the
 # course, with the Korean one and the lesson that treats it.
 
 # %% [markdown]
