@@ -30,7 +30,7 @@ from scipy import ndimage
 # %% [markdown]
 # You use handwritten digits, and pretend that nearly all labels are missing. `n` images form the
 # **pool**, without labels. From it `label_counts` images are labelled, in proportion to the
-# classes. All accuracies are measured on held-out images.
+# classes. All accuracies are measured on held-out images, the course's validation set.
 
 # %%
 n, epochs, gan_steps, n_seeds, label_counts = lab.pick(
@@ -220,7 +220,7 @@ assert copy_error < 0.6 * mean_error, (
 # - **frozen**: the encoder stays as it is, so its features can be computed once; only the head is
 #   trained, for the whole budget.
 # - **fine-tuned**: half of the budget for the head on the frozen encoder, then the other half for
-#   everything, at a lower rate. That is the recipe of lesson 06.
+#   everything, at a lower rate. That is the recipe of [lesson 06](06_transfer_learning.ipynb).
 #
 # One control belongs beside it: a head on a frozen encoder that was **never trained**. It tells what
 # random features are worth.
@@ -329,7 +329,8 @@ assert learnt > random_features + 0.02, (
 # look at the sign and the spread.
 #
 # Pretraining with autoencoders was once *the* way to train deep nets at all, before good
-# initialisation and activations (lessons 02 and 03). What is left of its use today is this situation:
+# initialisation and activations (lessons [02](02_weight_initialisation.ipynb) and
+# [03](03_activation_functions.ipynb)). What is left of its use today is this situation:
 # many samples, few labels.
 
 # %% [markdown]
@@ -918,6 +919,9 @@ ck.widgets.explore(
 #
 # Open [exercise 07](../exercises/07_pretraining.ipynb): judge reconstructions, make the rotation task and
 # the masked patches, put a head on an encoder, and choose between frozen and fine-tuned.
+#
+# Then go on with lesson
+# [08 Optimizers](08_optimizers.ipynb).
 
 # %% [markdown]
 # ## Further reading
@@ -931,7 +935,8 @@ ck.widgets.explore(
 #   3, and section 4.1 on how much to hide.
 # - T. Chen et al., *A Simple Framework for Contrastive Learning of Visual Representations*, ICML 2020,
 #   arXiv:2002.05709: section 2, the task "same image or not"; section 3, the distortions.
-# - J. Devlin et al., *BERT*, NAACL 2019, arXiv:1810.04805: section 3.1, masked words.
+# - J. Devlin et al., *BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding*,
+#   NAACL 2019, arXiv:1810.04805: section 3.1, masked words.
 # - A. Radford, L. Metz and S. Chintala, *Unsupervised Representation Learning with Deep Convolutional
 #   Generative Adversarial Networks*, ICLR 2016, arXiv:1511.06434: section 5, reusing the discriminator.
 # - A. Kumar et al., *Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution*,
