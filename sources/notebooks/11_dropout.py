@@ -1,8 +1,9 @@
 # %% [markdown]
 # # 11 Dropout and Monte Carlo dropout
 #
-# Switch off half of the units in every training step, at random, and the net generalises better.
-# Leave them switched off at random while predicting, and the net tells you when it does not know.
+# Switch off half of the units in every training step, at random, and a large net overfits later. Go on
+# switching them off while predicting, and the net tells you something about when it does not know.
+# How much of either is true?
 #
 # ## What you will be able to do
 #
@@ -372,8 +373,8 @@ assert first[0] > first[1], f"the reported loss should start above the validatio
 # %% [markdown]
 # Three things to take from this:
 #
-# 1. **Dropout delays overfitting and makes it milder**; it does not abolish it. Early stopping is
-#    still worth having.
+# 1. **Dropout delays overfitting and makes it milder**; it does not abolish it. Early stopping
+#    ([lesson 10](10_regularisation.ipynb)) is still worth having.
 # 2. **It slows convergence.** "About two-fold" is the usual word; the line above says what it was
 #    here. Each step costs about the same, you need more of them.
 # 3. **Do not compare a training loss under dropout with a validation loss without.** The reported
@@ -662,9 +663,9 @@ assert abs(change) < 0.03, f"against one pass the accuracy should hardly move: {
 assert most > 0.5, f"ten passes should bring most of the gain in accuracy, they bring {most:.0%}"
 
 # %% [markdown]
-# A single random pass is a weak net; a handful of passes brings most of the gain. Against the plain
-# pass the accuracy hardly moves in either direction: with a net of this kind, accuracy is not what
-# you buy. The loss tells more, and the sections that follow tell why.
+# A single random pass is a weak net; a handful of passes brings most of the gain. Compared with the
+# plain pass the accuracy moves little (the title says by how much): with a net of this kind, accuracy
+# is not what you buy. The loss tells more, and the sections that follow tell why.
 #
 # **The price.** Every pass costs a prediction. How much of it is overhead of the loop?
 
@@ -700,14 +701,15 @@ for (name, net), size in itertools.product(nets.items(), (1, 300)):
 # ## 7 · Does it know that it does not know?
 #
 # Show the digit net what it has never seen: digits turned by 60°, digits under heavy noise,
-# photographs in grey, and pure noise. A classifier must choose one of ten digits even for a lorry.
+# pictures of other things in grey (CIFAR-10's photographs, or the shapes that stand in for them), and
+# pure noise. A classifier must choose one of ten digits even for a picture that shows none.
 # The **predictive entropy** of its probabilities $\bar p_c$ says how undecided it is:
 #
 # $$H = -\sum_c \bar p_c \ln \bar p_c,$$
 #
 # 0 for a certain answer, ln 10 ≈ 2.3 for guessing.
 #
-# **Predict first:** how sure is the plain net about a photograph? More or less sure than about a
+# **Predict first:** how sure is the plain net about such a picture? More or less sure than about a
 # digit?
 
 # %%
@@ -815,9 +817,9 @@ for name in list(measures)[1:]:
 
 # %% [markdown]
 # Read the table by column. A warning from one pass already works to a degree; where Monte Carlo
-# dropout adds to it and where it does not, depends on the kind of image. No number is at 1: an
-# uncertainty from dropout is an aid, no guarantee. A net may be sure, under every mask, about an
-# image that is no digit at all.
+# dropout adds to it and where it does not, depends on the kind of image. However near to 1
+# a number comes, an uncertainty from dropout is an aid, no guarantee. A net may be sure, under every
+# mask, about an image that is no digit at all.
 #
 # Between "digit" and "foreign" there is a road. Turn the digits step by step:
 
@@ -956,9 +958,9 @@ assert mc_way > once, f"where it is not, MC should spoil ECE: {once:.3f} → {mc
 # ## 9 · The trap: `training=True` for the whole model
 #
 # Many recipes for Monte Carlo dropout say `model(x, training=True)`. It was right in section 6,
-# because dropout was the only layer with two modes. Batch normalisation (배치 정규화, BN) has two modes
-# as well: in training it uses the mean and variance of the batch at hand, and moves its averages
-# towards them.
+# because dropout was the only layer with two modes. Batch normalisation (배치 정규화, BN;
+# [lesson 04](04_batch_normalisation.ipynb)) has two modes as well: in training it uses the mean and
+# variance of the batch at hand, and moves its averages towards them.
 #
 # **Predict first:** what does such a net answer if you show it one image at a time? And what
 # happens to its ordinary predictions afterwards?
@@ -1055,18 +1057,18 @@ assert ordinary["after 30 passes with training=True"] < ordinary["before"] - 0.0
 
 # %% [markdown]
 # A batch of one image has itself as its mean: after subtraction every image is 0, and they all look
-# alike. And asking the net about photographs taught its averages that the world is made of
-# photographs. A question must not change the one who is asked. The three safe ways: an `MCDropout`
+# alike. And asking the net about foreign pictures taught its averages that the world is made of
+# them. A question must not change the one who is asked. The three safe ways: an `MCDropout`
 # layer, a loop over the layers like `only_dropout`, or `ck.mc_predict`.
 
 # %% [markdown]
 # ## 10 · Alpha dropout for SELU
 #
-# A self-normalising net (lesson 03) keeps the mean 0 and the variance 1 from layer to layer.
-# Section 1 showed that dropout widens the spread. **Alpha dropout** sets a dropped unit not to 0
-# but to the lowest value that SELU has, $\alpha' = -\lambda\alpha \approx -1.758$, and then applies
-# one affine correction to *all* units, $y \leftarrow a\, y + b$, that brings mean and variance
-# back:
+# A self-normalising net ([lesson 03](03_activation_functions.ipynb)) keeps the mean 0 and the
+# variance 1 from layer to layer. Section 1 showed that dropout widens the spread. **Alpha dropout**
+# sets a dropped unit not to 0 but to the lowest value that SELU has,
+# $\alpha' = -\lambda\alpha \approx -1.758$, and then applies one affine correction to *all* units,
+# $y \leftarrow a\, y + b$, that brings mean and variance back:
 #
 # $$a = \frac{1}{\sqrt{(1-p)\,(1 + p\,\alpha'^2)}}, \qquad b = -a\, p\, \alpha'$$
 #
@@ -1207,7 +1209,7 @@ ck.widgets.explore(
 #   batch and is changed by the question.
 # - **Dropout right before batch normalisation.** Its averages learn the spread under dropout
 #   (section 1), and at prediction the spread is smaller. Put dropout after the last batch
-#   normalisation.
+#   normalisation (the first dropout in section 9's net breaks this rule).
 # - **Dropout in a net that underfits**, or after the output layer, where it deletes answers.
 # - **Ordinary dropout with SELU**; use `AlphaDropout`.
 # - **MC entropy without a comparison.** It is higher everywhere; ask whether it separates, and
@@ -1231,6 +1233,9 @@ ck.widgets.explore(
 # Open [exercise 11](../exercises/11_dropout.ipynb): inverted dropout, an `MCDropout` layer, Monte
 # Carlo prediction, the predictive entropy and alpha dropout's correction, and in the end a net that
 # may say "I do not know".
+#
+# Then go on with lesson
+# [12 Hyperparameter tuning](12_hyperparameter_tuning.ipynb).
 
 # %% [markdown]
 # ## Further reading
@@ -1243,7 +1248,7 @@ ck.widgets.explore(
 # - C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, *On Calibration of Modern Neural Networks*, ICML
 #   2017, arXiv:1706.04599: section 2, ECE; section 4, temperature scaling.
 # - G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, *Self-Normalizing Neural Networks*,
-#   2017, arXiv:1706.02515: the paragraph on new dropout technique.
+#   NeurIPS 2017, arXiv:1706.02515: the paragraph on a new dropout technique.
 # - X. Li, S. Chen, X. Hu and J. Yang, *Understanding the Disharmony between Dropout and Batch
 #   Normalization by Variance Shift*, CVPR 2019, arXiv:1801.05134.
 # - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition,
