@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 10 ℓ1, ℓ2, max-norm and early stopping
 #
-# A net with more weights than images can learn every image by heart. What do the usual brakes really
-# do to it, and what do they not do?
+# A net with more weights than images can learn every image by heart. What do the usual brakes
+# (regularisation, 규제) really do to it, and what do they not do?
 #
 # ## What you will be able to do
 #
@@ -916,11 +916,11 @@ def stopped(callback, seed):
     model.set_weights(starts[seed])
     for variable in [model.optimizer.iterations, *model.optimizer.momentums]:
         variable.assign(keras.ops.zeros_like(variable))
-    ck.fit(model, x, y, epochs=epochs, batch_size=batch_size, validation_data=valid,
-           callbacks=[witness, callback], verbose=0, seed=seed)  # fmt: skip
+    history = ck.fit(model, x, y, epochs=epochs, batch_size=batch_size, validation_data=valid,
+                     callbacks=[witness, callback], verbose=0, seed=seed).history  # fmt: skip
     weights = model.get_weights()
     at = [i for i, w in enumerate(witness.weights) if all(map(np.array_equal, w, weights))]
-    return at, len(witness.weights) - 1, Run({}, weights)
+    return at, len(witness.weights) - 1, Run(history, weights)
 
 
 EarlyStopping = keras.callbacks.EarlyStopping
@@ -936,9 +936,9 @@ for way, results in ended.items():
 
 # %% tags=["claim"]
 assert not hasattr(keras.callbacks, "EarlyStop"), "there should be no EarlyStop in Keras"
-for seed, (best, stop) in enumerate(plans):
-    for way, results in ended.items():
-        at, end, _ = results[seed]
+for way, results in ended.items():
+    for seed, (at, end, run) in enumerate(results):
+        best, stop = best_and_stop(run.history["val_loss"], patience)
         expected = stop if way == "Keras, default" else best
         assert end == stop, f"{way}, seed {seed}: expected the end at {stop}, got {end}"
         assert expected in at, f"{way}, seed {seed}: expected weights of epoch {expected}, got {at}"

@@ -55,7 +55,7 @@ def fingerprint(answer):
         return [fingerprint(part) for part in answer]
     if isinstance(answer, np.ndarray):
         return answer.tobytes()
-    if hasattr(answer, "get_weights"):
+    if hasattr(answer, "get_weights") and not isinstance(answer, type):
         return [weight.tobytes() for weight in answer.get_weights()]
     return None
 
