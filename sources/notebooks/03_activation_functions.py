@@ -487,9 +487,13 @@ assert abs(means["selu"]) < 1e-6 < means["elu"] < means["relu"], f"means out of 
 # Mean 0 and variance 1 in, mean 0 and variance 1 out: a fixed point, and an attracting one. A net in
 # which it holds is called **self-normalising**. It asks for
 #
-# 1. standardised inputs; 2. LeCun normal weights; 3. a plain stack of dense layers, no skip connections;
-# 4. no ordinary dropout (alpha dropout in its place); 5. no ℓ1, ℓ2 or max-norm on the weights; 6. no batch
-# normalisation (BN): it would do the same work once more.
+# 1. standardised inputs;
+# 2. LeCun normal weights;
+# 3. a plain stack of dense layers, no skip connections;
+# 4. no ordinary dropout; alpha dropout in its place ([lesson 11](11_dropout.ipynb));
+# 5. no ℓ1, ℓ2 or max-norm on the weights ([lesson 10](10_regularisation.ipynb));
+# 6. no batch normalisation (BN, [lesson 04](04_batch_normalisation.ipynb)): it would do the same work
+#    once more.
 #
 # `walk` sends images through 100 new layers of 200 units and measures each layer: mean and standard
 # deviation of all its outputs, how much a unit differs *between images*, and the size of the
@@ -572,8 +576,9 @@ assert alike.max() < 0.75 < 0.8 < (selu_runs[:, -1, 2] / selu_runs[:, -1, 1]).mi
 )
 
 # %% [markdown]
-# He's factor 2 keeps ReLU's *size* (lesson 02), but the mean is far from 0: more and more of each
-# layer's output is the same for all images. SELU keeps what tells the images apart.
+# He's factor 2 keeps ReLU's *size* ([lesson 02](02_weight_initialisation.ipynb)), but the mean is far
+# from 0: more and more of each layer's output is the same for all images. SELU keeps what tells the
+# images apart.
 #
 # ### Break one condition at a time
 #
@@ -950,7 +955,7 @@ for name in ("gelu", "swish"):
 # | situation | start with | why |
 # |---|---|---|
 # | simple task, shallow net | ReLU | fast everywhere, well supported, good enough |
-# | deeper net | Swish | smooth, no dead units |
+# | deeper net | Swish, with batch normalisation (lesson 04) | smooth, no dead units; alone its signal fades with depth (lesson 02) |
 # | the hardest tasks | Swish with learned $\beta$ | one number more for each layer |
 # | little time for a prediction | LeakyReLU (or ReLU) | no exponential |
 # | deep plain MLP | SELU, all conditions kept | normalises itself |
@@ -1064,7 +1069,7 @@ assert len(set(default.values())) == 2, f"expected two different defaults: {defa
 # Write `negative_slope=`, and always write it: the layer's default is not the function's, and neither is
 # the 0.01 of the first paper. (ELU's `alpha=` is still called so.)
 #
-# More of them
+# ### More
 #
 # - **Counting dead units on one batch.** A unit that is silent for 32 images may speak for the next.
 # - **SELU with Keras' default initialiser, He, ordinary dropout or a skip connection.** Nothing warns
@@ -1088,14 +1093,17 @@ assert len(set(default.values())) == 2, f"expected two different defaults: {defa
 #
 # Open [exercise 03](../exercises/03_activation_functions.ipynb): write six activations that survive
 # $|z| = 1000$, three layers for Keras, and the counter of dead units.
+#
+# Then go on with lesson
+# [04 Batch normalisation](04_batch_normalisation.ipynb).
 
 # %% [markdown]
 # ## Further reading
 #
 # - B. Xu, N. Wang, T. Chen and M. Li, *Empirical Evaluation of Rectified Activations in Convolutional
 #   Network*, 2015, arXiv:1505.00853: sections 2 and 3, leaky, parametric and randomised ReLU.
-# - K. He, X. Zhang, S. Ren and J. Sun, *Delving Deep into Rectifiers*, ICCV 2015, arXiv:1502.01852: section
-#   2.1, PReLU.
+# - K. He, X. Zhang, S. Ren and J. Sun, *Delving Deep into Rectifiers: Surpassing Human-Level
+#   Performance on ImageNet Classification*, ICCV 2015, arXiv:1502.01852: section 2.1, PReLU.
 # - D.-A. Clevert, T. Unterthiner and S. Hochreiter, *Fast and Accurate Deep Network Learning by Exponential
 #   Linear Units (ELUs)*, ICLR 2016, arXiv:1511.07289: section 2, the bias shift.
 # - G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, *Self-Normalizing Neural Networks*, NeurIPS 2017,
