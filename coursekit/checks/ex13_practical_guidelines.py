@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex13_formulas as formulas
-from coursekit.checks._ex13_cases import check_choices
+from coursekit.checks._ex13_cases import CASES
 from coursekit.checks._ex13_training import check_cure, check_one_batch_loss
 from coursekit.checks.calling import call
+from coursekit.checks.choices import letter_for_each
 from coursekit.checks.compare import agree, rng
 from coursekit.checks.tasks import TaskList
 from coursekit.checks.values import array, describe, number
@@ -32,7 +33,7 @@ TASKS = TaskList(13, "Practical guidelines")
 )
 def choices(answer: Any) -> None:
     """A dict from case to option."""
-    check_choices(answer)
+    letter_for_each(answer, CASES)
 
 
 def _two(value: Any) -> tuple[Any, Any]:

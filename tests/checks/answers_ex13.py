@@ -33,11 +33,10 @@ CHOICES = {
         (RIGHT | {"harm": "shrink"}, "as sure of its wrong answers"),
         (RIGHT | {"few_weights": "shrink"}, "stay different from 0"),
         (RIGHT | {"few_weights": "mc"}, "the weights stay"),
-        (RIGHT | {"harm": ...}, "still open"),
-        ({k: v for k, v in RIGHT.items() if k != "harm"}, "still open"),
-        (RIGHT | {"harm": "dropout"}, "is none of the options"),
-        (RIGHT | {"tablet": "mc"}, "There is no case"),
-        ("relu", "Expected a dict"),
+        (RIGHT | {"harm": ...}, "still holds"),
+        ({k: v for k, v in RIGHT.items() if k != "harm"}, "is gone"),
+        (RIGHT | {"harm": "dropout"}, "expected one of relu"),
+        ("relu", "Expected the dict"),
     ],
 }
 
