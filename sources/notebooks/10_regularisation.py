@@ -55,8 +55,9 @@ print(f"{data.name} ({data.source}): {len(x)} training images, {len(x_test):,} t
 # ```
 #
 # That is all you need in your own code. This lesson tries many coefficients, and a coefficient
-# given as a number is a constant of the compiled step, like momentum in lesson 09. So here is a
-# regulariser of our own: any function from a kernel $W$ to a number will do. It adds up
+# given as a number is a constant of the compiled step, like momentum in
+# [lesson 09](09_learning_rate_schedules.ipynb). So here is a regulariser of our own: any function
+# from a kernel $W$ to a number will do. It adds up
 #
 # $$\lambda_1 \sum_i |w_i| + \lambda_2 \sum_i w_i^2$$
 #
@@ -110,7 +111,7 @@ print(f"{model.count_params():,} weights; {len(model.losses)} penalties, one for
 # %% [markdown]
 # Is the formula Keras' own? Compare with the built-in regularisers on a random kernel. Note what
 # the formula does *not* have: Keras takes the **sum** of the squares, without the factor ½ of
-# many textbooks, and biases are left out.
+# many textbooks (and of [lesson 08](08_optimizers.ipynb)), and biases are left out.
 
 # %% tags=["claim"]
 kernel = keras.ops.convert_to_tensor(np.random.default_rng(0).normal(size=(20, 5)), "float32")
@@ -250,7 +251,7 @@ assert gaps[1] < 0.85 * gaps[0], f"the gap in loss should shrink: {gaps[0]:.3f} 
 # %% [markdown]
 # **Verdict:** the gap in **loss** shrinks clearly. The gap in **accuracy** does not have to: both nets
 # still learn the 300 images by heart, so the accuracy gap could only shrink if the *test* accuracy
-# rose, and the last line above says by how much it did, seed by seed. You will often read that weight
+# rose, and the line "seed by seed" above says by how much it did. You will often read that weight
 # decay (가중치 감소) "raises the accuracy". Here it makes the net less *sure* of its mistakes.
 #
 # ## 3 · The penalty must not dominate the loss
@@ -820,7 +821,8 @@ assert groups["trained"].max() > 1.2, "without the cap, norms should exceed 1"
 # **Verdict:** the cap holds for every unit of every seed, without a word in the loss. Whether it *helps* is
 # another matter: compare the two rows of the table. A cap bounds the weights, it does not by itself
 # make a net that has learned everything by heart less sure. Max-norm was proposed as a partner of
-# dropout (lesson 11), where it lets you use a high learning rate without weights running away.
+# dropout ([lesson 11](11_dropout.ipynb)), where it lets you use a high learning rate without weights
+# running away.
 #
 # ## 8 · Early stopping
 #
@@ -1056,7 +1058,8 @@ print(f"\nhighest mean accuracy minus no penalty: {high - low:+.1%}; "
 # Compare the last line's two numbers before you call anything better. On 300 images of digits, penalties
 # change how *sure* the net is more than how often it is right; more images, or varied copies of those you
 # have, would do what no penalty can. And the coefficients were set by a rough sweep that looked at test
-# images. For a result you want to publish, choose them on validation images (lesson 12).
+# images. For a result you want to publish, choose them on validation images
+# ([lesson 12](12_hyperparameter_tuning.ipynb)).
 #
 # ## 11 · Before you penalise: one scale for all inputs
 #
@@ -1147,8 +1150,9 @@ ck.widgets.explore(
 # - **`partial(Dense, 100, ...)` and then `Layer(50)`**: the 50 is taken for the *activation*. Fix only
 #   keyword arguments in a partial.
 # - **One seeded initialiser object in a partial**: all layers of one shape start with the same numbers.
-#   A name such as `"he_normal"` is safe.
-# - **A penalty and a self-normalising net**: ℓ1, ℓ2 and max-norm break what SELU needs (lesson 03).
+#   A name such as `"he_normal"` is safe ([lesson 02](02_weight_initialisation.ipynb)).
+# - **A penalty and a self-normalising net**: ℓ1, ℓ2 and max-norm break what SELU needs
+#   ([lesson 03](03_activation_functions.ipynb)).
 # - **`patience` too small** takes noise for the end. **A misspelt `monitor`** only warns, and never stops.
 # - **Early stopping on NaN**: a loss that is NaN from the start never improves, and what Keras puts
 #   back are weights that are NaN as well. Look at the history.
@@ -1169,6 +1173,9 @@ ck.widgets.explore(
 # Open [exercise 10](../exercises/10_regularisation.ipynb): write the penalty by hand, a layer that adds its
 # own, the max-norm projection for Dense and Conv2D, and the logic of early stopping; then train with all
 # of them.
+#
+# Then go on with lesson
+# [11 Dropout and Monte Carlo dropout](11_dropout.ipynb).
 
 # %% [markdown]
 # ## Further reading
@@ -1182,7 +1189,7 @@ ck.widgets.explore(
 # - L. Prechelt, *Early Stopping – But When?*, in *Neural Networks: Tricks of the Trade*, Springer, 1998.
 # - I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019, arXiv:1711.05101:
 #   section 2.
-# - M. Zhu and S. Gupta, *To Prune, or Not to Prune*, 2017, arXiv:1710.01878: section 3, pruning by a
-#   schedule.
+# - M. Zhu and S. Gupta, *To Prune, or Not to Prune: Exploring the Efficacy of Pruning for Model
+#   Compression*, 2017, arXiv:1710.01878: section 3, pruning by a schedule.
 # - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition, 2022,
 #   chapter 11, "Avoiding Overfitting Through Regularization".
