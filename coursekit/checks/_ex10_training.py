@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex10_formulas as formulas
-from coursekit.checks.calling import call
+from coursekit.checks.calling import call, call_in_graph
 from coursekit.checks.compare import close_each, rng
 from coursekit.checks.values import array, describe, number
 from coursekit.checks.verdict import Wrong
@@ -221,18 +221,7 @@ def _compare_losses(got: tuple[float, float], data: float, penalty: float) -> No
 
 
 def _compiled(answer: Any) -> None:
-    from coursekit._tf import tf
-
     model, optimizer, x, y = _model(0.2, "compiled step")
     before = model.get_weights()[0].astype(float)
-    try:
-        step = tf.function(lambda x, y: answer(model, optimizer, x, y))
-        _pair(step(tf.constant(x), tf.constant(y)))
-    except Wrong:
-        raise
-    except Exception as error:  # whatever a graph refuses
-        raise Wrong(
-            "It works step by step, but not inside `tf.function`: there tensors have no values "
-            f"yet, so `.numpy()` and NumPy's functions are out. ({type(error).__name__})"
-        ) from None
+    _pair(call_in_graph(lambda x, y: answer(model, optimizer, x, y), x, y))
     _compare_update(before, model.get_weights()[0], x, y, 0.2)

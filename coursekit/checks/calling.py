@@ -45,6 +45,24 @@ def call(function: Any, *args: Any, may_change: bool = False, may_return_none: b
     return result
 
 
+def call_in_graph(function: Any, *arrays: np.ndarray) -> Any:
+    """Call the learner's function inside `tf.function` on tensors of these arrays.
+
+    For what is known to work step by step; Wrong where a graph refuses it.
+    """
+    from coursekit._tf import tf
+
+    try:
+        return tf.function(function)(*map(tf.constant, arrays))
+    except Wrong:
+        raise
+    except Exception as error:  # whatever a graph refuses
+        raise Wrong(
+            "It works step by step, but not inside `tf.function`: there tensors have no values "
+            f"yet, so `.numpy()` and NumPy's functions are out. ({type(error).__name__})"
+        ) from None
+
+
 def _bound(function: Any, name: str, args: tuple[Any, ...]) -> list[str]:
     """Return the names of the parameters that take `args`, [] where Python cannot tell."""
     try:
