@@ -691,7 +691,7 @@ assert top_percent["sigmoid, N(0, 1)"] > 1.3 * max(others.values()), (
 #
 # The four nets now see every image once: plain SGD, learning rate 0.05, batches of 32.
 #
-# **Predict first:** which of them has learnt anything? Does the vanished gradient come back when the
+# **Predict first:** which of them has learned anything? Does the vanished gradient come back when the
 # weights begin to move?
 
 # %%

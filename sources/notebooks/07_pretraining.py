@@ -12,7 +12,7 @@
 #   put a classifier on top: **frozen** or **fine-tuned**;
 # - invent tasks whose labels cost nothing, because they are made from the data (self-supervised
 #   learning, 자기 지도 학습): which way is up, what is hidden, which two belong together;
-# - reuse what a GAN's discriminator has learnt, and say what it is worth;
+# - reuse what a GAN's discriminator has learned, and say what it is worth;
 # - compare with a supervised baseline in a fair way, over several seeds and numbers of labels;
 # - tell a pretext task that helps from one that is merely solved.
 
@@ -163,7 +163,7 @@ def new_decoder():
 
 # %% [markdown]
 # **Predict first:** what is the best guess of an image that you have not seen? How much better must
-# a reconstruction be to show that something was learnt?
+# a reconstruction be to show that something was learned?
 
 # %%
 encoders = {"untrained": new_encoder(0), "autoencoder": new_encoder(0)}
@@ -321,7 +321,7 @@ assert learnt > random_features + 0.02, (
 )
 
 # %% [markdown]
-# Two findings, and only one of them is in the brochure. The autoencoder **learnt something**: its
+# Two findings, and only one of them is in the brochure. The autoencoder **learned something**: its
 # features beat random ones of the same size. Whether it **helps** is another question, for the
 # difference to *scratch*. A net that may copy everything keeps everything: slant, thickness and place
 # as faithfully as the class. And digits in the middle of a white frame are easy enough that a
@@ -910,7 +910,7 @@ ck.widgets.explore(
 #
 # - Many samples, few labels: train the lower layers on a task without labels, then put a head on top.
 # - Self-supervised means that inputs *and* targets are made from the data: turn, hide, pair.
-# - Beating the mean image, or random features, shows that something was learnt, not that it helps.
+# - Beating the mean image, or random features, shows that something was learned, not that it helps.
 # - It helps when the task needs what you want to know; compare with scratch, paired, over seeds and labels.
 # - Head first, then everything at a lower rate; frozen is the cautious choice.
 
