@@ -109,8 +109,8 @@ def line_kw(i: int) -> dict[str, Any]:
 def band(ax: Axes, x: Sequence[float], runs: Any, label: str, i: int = 0) -> None:
     """Draw the mean of several runs and the range from the lowest to the highest.
 
-    `runs` has shape (n_runs, n_points); `x` shape (n_points,). Where `x` counts (epochs, steps), the
-    ticks of a linear axis are whole numbers.
+    `runs` has shape (n_runs, n_points); `x` shape (n_points,). Where `x` counts (epochs, steps),
+    the ticks of a linear axis are whole numbers.
     """
     from matplotlib.ticker import MaxNLocator
 
