@@ -241,7 +241,7 @@ def _choices_of_net(task: _Task) -> list[tuple[str, str, str]]:
         rows += [
             ("activation", "SELU", "keeps mean 0 and deviation 1 through a plain dense stack"),
             ("weights", "LeCun normal", "a condition of self-normalisation"),
-            ("normalisation", "none", "the net normalises itself; BN would break that"),
+            ("normalisation", "none", "the net normalises itself already"),
         ]
     else:
         activation, why = {
