@@ -744,7 +744,7 @@ for name, i in shown:
 ck.show(
     ck.plotting.image_grid([sets[name][i] for name, i in shown], labels, columns=5, size=1.0,
                            title="What one net says, in one pass and averaged over many"),
-    alt="Ten images of five kinds: digits, turned digits, noisy digits, photographs, pure noise. Above "
+    alt="Ten images of five kinds: digits, turned digits, noisy digits, other pictures, pure noise. Above "
     "each the class and probability of one pass and of Monte Carlo dropout.",
 )  # fmt: skip
 
@@ -1035,7 +1035,7 @@ ck.show(
     alt="Left: accuracy against the number of images shown at a time. With training=True it is near "
     "guessing for one image and rises with the batch; with only dropout random it is level. Right: "
     "ordinary accuracy before, after passes with only dropout random, and after training=True on "
-    "photographs.",
+    "other pictures.",
 )
 for name, share in ordinary.items():
     print(f"ordinary accuracy on digits {name}: {share:.1%}")
@@ -1052,7 +1052,7 @@ assert min(level) > 0.7, f"with only dropout random the net should do its work: 
 assert untouched, "with only dropout random BN's averages must stay as they are, bit for bit"
 assert moved, "training=True should move BN's averages"
 assert ordinary["after 30 passes with training=True"] < ordinary["before"] - 0.05, (
-    f"training=True on photographs should spoil the ordinary prediction: {ordinary}"
+    f"training=True on other pictures should spoil the ordinary prediction: {ordinary}"
 )
 
 # %% [markdown]
