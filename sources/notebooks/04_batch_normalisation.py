@@ -464,8 +464,10 @@ axes[0].set_ylabel("accuracy, last epoch")
 axes[0].legend()
 ck.show(
     fig,
-    alt=f"Accuracy in the last epoch against the standard deviation of the starting weights. "
-    f"Scales above the dotted line at 0.5, without and with BN: {trained}.",
+    alt="Accuracy in the last epoch against the standard deviation of the starting weights. "
+    "Scales above the dotted line at 0.5: "
+    + ", ".join(f"{kind} {count} for {name}" for (name, kind), count in trained.items())
+    + ".",
 )
 
 # %% tags=["claim"]
