@@ -37,7 +37,7 @@ from scipy import stats
 
 # %%
 n_a, epochs_a, steps, n_seeds, n_test, label_counts = lab.pick(
-    quick=(10_000, 6, 75, 3, 1_000, (20, 50, 200)),
+    quick=(10_000, 6, 75, 3, 1_000, (20, 50)),
     standard=(20_000, 12, 150, 6, 2_000, (20, 50, 100, 200)),
     full=(45_000, 20, 200, 10, 2_000, (20, 50, 100, 200, 500)),
 )
