@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 import coursekit as ck
-from coursekit._tf import keras, tf
-from coursekit.models import cifar10_net
+from coursekit.base.keras import keras, tf
+from coursekit.nets.builders import cifar10_net
 
 
 class AlwaysOn(keras.layers.AlphaDropout):

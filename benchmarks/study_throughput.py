@@ -21,8 +21,8 @@ os.environ["COURSEKIT_HEADLESS"] = "1"
 
 from _harness import header
 
-from coursekit import study
-from coursekit.study.workers import count_cores
+from coursekit.experiments import study
+from coursekit.experiments.study.workers import count_cores
 
 
 def measure(workers: int, variants: str, seeds: int, profile: str) -> dict[str, float]:

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from _harness import header, paired_times, ratio_line
 
-from coursekit._tf import keras, tf
+from coursekit.base.keras import keras, tf
 from coursekit.training import fit
 
 LAYERS, UNITS, CLASSES, BATCH, STEPS, EPOCHS = 20, 100, 10, 32, 100, 2

@@ -11,33 +11,33 @@ from typing import Any
 __version__ = "0.1.0"
 
 _NAMES = {
-    "setup": "coursekit.lab",
+    "setup": "coursekit.lesson",
     "load": "coursekit.datasets",
     "exercise": "coursekit.checks",
     "fit": "coursekit.training",
-    "lr_range_test": "coursekit.range_test",
-    "mc_predict": "coursekit.uncertainty",
-    "recommend": "coursekit.recommendation",
-    "show": "coursekit.plotting",
+    "lr_range_test": "coursekit.training.range_test",
+    "mc_predict": "coursekit.analysis.uncertainty",
+    "recommend": "coursekit.nets.recommend",
+    "show": "coursekit.display.plotting",
 }
-_MODULES = (
-    "activations",
-    "callbacks",
-    "checks",
-    "datasets",
-    "diagnostics",
-    "folding",
-    "models",
-    "plotting",
-    "schedules",
-    "scratch",
-    "study",
-    "training",
-    "transfer",
-    "tuning",
-    "uncertainty",
-    "widgets",
-)
+_MODULES = {
+    "activations": "coursekit.nets.activations",
+    "callbacks": "coursekit.training.one_cycle",
+    "checks": "coursekit.checks",
+    "datasets": "coursekit.datasets",
+    "diagnostics": "coursekit.analysis.layers",
+    "folding": "coursekit.nets.folding",
+    "models": "coursekit.nets.builders",
+    "plotting": "coursekit.display.plotting",
+    "schedules": "coursekit.training.schedules",
+    "scratch": "coursekit.scratch",
+    "study": "coursekit.experiments.study",
+    "training": "coursekit.training",
+    "transfer": "coursekit.nets.transfer",
+    "tuning": "coursekit.experiments.tuning",
+    "uncertainty": "coursekit.analysis.uncertainty",
+    "widgets": "coursekit.display.widgets",
+}
 
 __all__ = ["__version__", *sorted(_NAMES), *_MODULES]
 
@@ -47,7 +47,7 @@ def __getattr__(name: str) -> Any:
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"coursekit.{name}")
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(
         f"module 'coursekit' has no attribute {name!r}; it has {', '.join(__all__)}"
     )

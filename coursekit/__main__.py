@@ -1,12 +1,11 @@
-"""`python3 -m coursekit ...`: checks the Python version, then hands over to the bootstrap.
+"""`python3 -m coursekit ...`: checks the Python version, sees to the packages, runs the command.
 
 Written so that every Python 3 can read it: an unsupported one must reach the sentence below.
 """
 
 import sys
 
-FIRST = (3, 11)
-LAST = (3, 13)
+from coursekit.base.python_versions import FIRST, LAST
 
 
 def main(arguments=None):
@@ -18,9 +17,15 @@ def main(arguments=None):
             "install one of them and call it by its name, such as: python3.12 -m coursekit lab\n"
         )
         return 2
-    from coursekit.bootstrap import main as bootstrap
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    from coursekit.course.bootstrap.start import start
 
-    return bootstrap(sys.argv[1:] if arguments is None else list(arguments))
+    code = start(given)
+    if code is not None:
+        return code
+    from coursekit.cli import main as run
+
+    return run(given)
 
 
 if __name__ == "__main__":

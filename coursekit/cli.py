@@ -13,14 +13,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from coursekit.bootstrap import COMMANDS
+from coursekit.course.commands import COMMANDS
 from coursekit.errors import CourseError
 
 _MOUNTED = {
-    "run": "coursekit.notebooks.commands:run",
-    "build": "coursekit.notebooks.commands:build",
+    "run": "coursekit.course.notebooks.commands:run",
+    "build": "coursekit.course.notebooks.commands:build",
     "data": "coursekit.datasets.commands:app",
-    "study": "coursekit.study.commands:app",
+    "study": "coursekit.experiments.study.commands:app",
 }
 _FOR_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -100,8 +100,8 @@ def lab(
         bool, typer.Option("--solutions", help="Lay the solutions out too, from now on.")
     ] = False,
 ) -> None:
-    from coursekit.bootstrap.requirements import ROOT
-    from coursekit.lab_command import open_lab
+    from coursekit.base.environment import ROOT
+    from coursekit.course.lab.command import open_lab
 
     code = open_lab(
         ROOT,
@@ -116,14 +116,14 @@ def lab(
 
 @app.command("test", help=COMMANDS["test"], context_settings=_FOR_PYTEST)
 def prove_all(context: typer.Context) -> None:
-    from coursekit.proof import prove
+    from coursekit.course.testing.suite import prove
 
     raise typer.Exit(prove(context.args))
 
 
 @app.command(help=COMMANDS["doctor"])
 def doctor() -> None:
-    from coursekit.doctor import report
+    from coursekit.course.bootstrap.doctor import report
 
     raise typer.Exit(report())
 

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from coursekit import __version__, cli, doctor, jupyter_server, lab_command, proof
-from coursekit.bootstrap import COMMANDS
+from coursekit import __version__, cli
+from coursekit.course.bootstrap import doctor
+from coursekit.course.commands import COMMANDS
+from coursekit.course.lab import command as lab_command
+from coursekit.course.lab import jupyter_server
+from coursekit.course.testing import suite as proof
 from coursekit.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +110,12 @@ def test_help_names_every_command_and_imports_none_of_the_mounted(capsys):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     loaded = answer.stdout.splitlines()[-1]
-    for module in ("numpy", "coursekit.datasets", "coursekit.notebooks", "coursekit.study"):
+    for module in (
+        "numpy",
+        "coursekit.datasets",
+        "coursekit.course.notebooks",
+        "coursekit.experiments.study",
+    ):
         assert repr(module) not in loaded
 
 
@@ -138,8 +147,8 @@ def prove_here(folder: Path, monkeypatch, test: str, notebooks: int) -> int:
     (folder / "pytest.ini").write_text("[pytest]\n")
     for name, value in {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", proof._TALLY: ""}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(proof, "repository", lambda: folder)
-    monkeypatch.setattr("coursekit.notebooks.testing.run_all", lambda arguments: notebooks)
+    monkeypatch.setattr(proof, "ROOT", folder)
+    monkeypatch.setattr("coursekit.course.testing.notebooks.run_all", lambda arguments: notebooks)
     return proof.prove()
 
 
@@ -192,7 +201,9 @@ def test_lab_serves_the_first_notebook_with_its_own_kernel_and_ends_cleanly(cour
         kernel.mkdir(parents=True)
         spec = {"argv": ["/bin/false"], "display_name": "Foreign", "language": "python"}
         (kernel / "kernel.json").write_text(json.dumps(spec))
-    code = "import sys; from pathlib import Path; from coursekit.lab_command import open_lab\n"
+    code = (
+        "import sys; from pathlib import Path; from coursekit.course.lab.command import open_lab\n"
+    )
     code += f"sys.exit(open_lab(Path({str(course)!r}), browser=False, port=None, offline=True, "
     code += "fresh=[], solutions=False))"
     variables = {

@@ -9,15 +9,15 @@ import pytest
 LIGHT = [
     "coursekit",
     "coursekit.__main__",
-    "coursekit.bootstrap",
+    "coursekit.course.bootstrap",
     "coursekit.cli",
-    "coursekit.doctor",
-    "coursekit.lab",
-    "coursekit.workspace",
-    "coursekit.jupyter_server",
+    "coursekit.course.bootstrap.doctor",
+    "coursekit.lesson",
+    "coursekit.course.lab.workspace",
+    "coursekit.course.lab.jupyter_server",
     "coursekit.datasets.commands",
-    "coursekit.notebooks.commands",
-    "coursekit.study.commands",
+    "coursekit.course.notebooks.commands",
+    "coursekit.experiments.study.commands",
 ]
 
 
@@ -38,7 +38,9 @@ def test_the_package_itself_loads_the_standard_library_only():
     assert foreign == {"coursekit"}
 
 
-@pytest.mark.parametrize("module", ["coursekit.bootstrap", "coursekit.doctor"])
+@pytest.mark.parametrize(
+    "module", ["coursekit.course.bootstrap", "coursekit.course.bootstrap.doctor"]
+)
 def test_what_runs_before_the_installation_loads_the_standard_library_only(module):
     foreign = loaded_by(f"import {module}") - loaded_by("pass") - set(sys.stdlib_module_names)
     assert foreign == {"coursekit"}

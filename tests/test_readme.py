@@ -6,8 +6,8 @@ import importlib.util
 import re
 from pathlib import Path
 
-from coursekit.study import load_report
-from coursekit.study.tables import differences_table, results_table
+from coursekit.experiments.study import load_report
+from coursekit.experiments.study.tables import differences_table, results_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

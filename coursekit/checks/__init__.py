@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from coursekit.checks.session import exercise, passed
-from coursekit.checks.verdict import NotCorrectError, Verdict, Wrong
+from coursekit.checks.engine.session import exercise, passed
+from coursekit.checks.engine.verdict import NotCorrectError, Verdict, Wrong
 
 __all__ = ["NotCorrectError", "Verdict", "Wrong", "exercise", "passed"]

@@ -1,7 +1,7 @@
 """What exercise 01 asks for, right and wrong, in NumPy.
 
-Written once more, apart from `coursekit.scratch` and `coursekit.diagnostics`: a check that shared
-code with what it checks would share its mistakes.
+Written once more, apart from `coursekit.scratch` and `coursekit.analysis.layers`: a check that
+shared code with what it checks would share its mistakes.
 """
 
 from __future__ import annotations

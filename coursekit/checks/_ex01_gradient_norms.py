@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import close_each, rng
-from coursekit.checks.values import array, describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import close_each, rng
+from coursekit.checks.kit.values import array, describe
 
 Gradients = list[list[np.ndarray]]  # for each layer: of the kernel, and of the bias if it has one
 
@@ -32,7 +32,7 @@ def check_gradient_norms(answer: Any) -> None:
 
 
 def _model(name: str, *, middle_bias: bool) -> tuple[Any, np.ndarray, np.ndarray]:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     draw, dense = rng(name), keras.layers.Dense
     model = keras.Sequential(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import number
 
 
 def different(kernel: np.ndarray, tolerance: float = 1e-5) -> int:
@@ -76,7 +76,7 @@ def check_different_units(answer: Any) -> None:
 
 def broken(sizes: Sequence[int], shape: tuple[int, ...], bias: float) -> Any:
     """Return a compiled ReLU net in which all weights of a layer are equal; softmax at the end."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     layers = [keras.layers.Dense(units, activation="relu") for units in sizes[:-1]]
     model = keras.Sequential(

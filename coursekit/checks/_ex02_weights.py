@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import describe
 
 NAMES = {
     "glorot_normal": (1.0, "fan_avg", "normal"),
@@ -80,7 +80,7 @@ def require(measured: Measured, scale: float, mode: str, distribution: str, what
 
 def check_named(answer: Any) -> None:
     """The six initialisers, told apart by kernels of two shapes."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     general = keras.initializers.VarianceScaling
     for name, (scale, mode, distribution) in NAMES.items():
@@ -124,7 +124,7 @@ def check_he_avg_dense(answer: Any) -> None:
 
 
 def _kernel_of(answer: Any, units: int, inputs: int) -> np.ndarray:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     layer = call(answer, units)
     if not isinstance(layer, keras.layers.Layer):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call, require_subclass
-from coursekit.checks.compare import close_each, rng
-from coursekit.checks.values import array
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, require_subclass
+from coursekit.checks.kit.compare import close_each, rng
+from coursekit.checks.kit.values import array
 
 Formula = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -76,7 +76,7 @@ def _check(
     what: str,
     mistakes: dict[str, Formula],
 ) -> None:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     require_subclass(answer, keras.layers.Layer, "keras.layers.Layer")
     draw = rng(what)
@@ -148,7 +148,7 @@ def _images(answer: Any, right: Formula, shape: Callable, start: float) -> None:
 
 def _trains(answer: Any, right: Formula, shape: Callable, start: float, what: str) -> None:
     """One compiled step of SGD must move the weight by the gradient of the formula."""
-    from coursekit._tf import keras, tf
+    from coursekit.base.keras import keras, tf
 
     layer, z = answer(), rng("step").normal(0, 2, (16, 4)).astype("float32")
     layer.build((None, 4))

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call, require_subclass
-from coursekit.checks.compare import rng
-from coursekit.checks.values import array
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, require_subclass
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array
 
 
 def check_rrelu(answer: Any) -> None:
     """The mean slope at test; in training new slopes for each element and call, compiled too."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     require_subclass(answer, keras.layers.Layer, "keras.layers.Layer")
     parameters = inspect.signature(answer.call).parameters.values()
@@ -93,7 +93,7 @@ def _in_training(layer: Any, lower: float, upper: float) -> None:
 
 
 def _compiled(layer: Any) -> None:
-    from coursekit._tf import tf
+    from coursekit.base.keras import tf
 
     z = tf.constant(-np.ones((8, 5), "float32"))
     program = tf.function(lambda z: layer(z, training=True))

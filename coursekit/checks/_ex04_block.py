@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import describe
 
 N_INPUTS = 40
 
@@ -30,7 +30,7 @@ def check_hidden_block(answer: Any) -> None:
 
 
 def _model(answer: Any, units: int) -> tuple[Any, np.ndarray]:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     layers = call(answer, units)
     if not isinstance(layers, (list, tuple)):

@@ -1,7 +1,7 @@
 """The formulas of exercise 04, right and wrong.
 
-Written once more, apart from `coursekit.scratch` and `coursekit.folding`: a check that shared code
-with what it checks would share its mistakes.
+Written once more, apart from `coursekit.scratch` and `coursekit.nets.folding`: a check that shared
+code with what it checks would share its mistakes.
 """
 
 from __future__ import annotations

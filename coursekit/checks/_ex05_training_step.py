@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex05_formulas as formulas
-from coursekit.checks.calling import call, call_in_graph
-from coursekit.checks.compare import close_each, rng
-from coursekit.checks.values import describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, call_in_graph
+from coursekit.checks.kit.compare import close_each, rng
+from coursekit.checks.kit.values import describe, number
 
 RATE = 0.05
 
@@ -30,7 +30,7 @@ def check_train_step(answer: Any) -> None:
 
 
 def _linear_model(name: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     draw = rng(name)
     x = draw.normal(size=(16, 3)).astype("float32")

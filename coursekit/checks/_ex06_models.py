@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import describe
 
 N_INPUTS, N_CLASSES = 6, 5
 
 
 def build(name: str, *, batch_norm: bool = False) -> tuple[Any, np.ndarray]:
     """Return a net with layers that have no weights in between, and samples for it."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     layers = keras.layers
     middle = [layers.BatchNormalization(name="norm")] if batch_norm else []
@@ -70,7 +70,7 @@ class Kept:
 
 def require_model(value: Any) -> None:
     """Wrong unless the answer returned a built Keras model."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     if not isinstance(value, keras.Model):
         raise Wrong(f"Expected a Keras model, got {describe(value)}.")
@@ -141,7 +141,7 @@ def _require_frozen(copy: Any, n_frozen: int) -> None:
 
 def check_new_output(answer: Any) -> None:
     """The hidden layers as they are, and a softmax layer of the right size on top of them."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     for n_classes in (2, N_CLASSES, 9):
         model, x = build(f"output {n_classes}")

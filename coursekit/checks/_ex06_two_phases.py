@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
 
 N_LAYERS, MOMENTUM = 3, 0.9
 
@@ -41,7 +41,7 @@ _CASES = (
 
 
 def _net() -> Any:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     layers = keras.layers
     model = keras.Sequential([

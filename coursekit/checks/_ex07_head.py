@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import describe
 
 N_FEATURES = 6
 
@@ -27,7 +27,7 @@ def check_with_head(answer: Any) -> None:
 
 
 def _encoder(name: str) -> tuple[Any, np.ndarray]:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     draw = rng(name)
     x = draw.uniform(size=(24, 5, 5)).astype("float32")
@@ -42,7 +42,7 @@ def _encoder(name: str) -> tuple[Any, np.ndarray]:
 
 
 def _model(answer: Any, encoder: Any, n_classes: int, frozen: bool, x: np.ndarray) -> Any:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     model = call(answer, encoder, n_classes, frozen)
     if not isinstance(model, keras.Model):

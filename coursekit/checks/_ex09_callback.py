@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks._ex09_formulas import one_cycle_momentum, one_cycle_rate
-from coursekit.checks.calling import call, require_subclass
-from coursekit.checks.compare import rng
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, require_subclass
+from coursekit.checks.kit.compare import rng
 
 
 def check_one_cycle_callback(callback: Any, optimizer_class: Any) -> None:
     """Recover rate and momentum of every update from the weights, in two trainings."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     require_subclass(callback, keras.callbacks.Callback, "keras.callbacks.Callback")
     if not inspect.isclass(optimizer_class):

@@ -1,7 +1,7 @@
 """The formulas of exercise 09, right and wrong.
 
-Written once more, apart from `coursekit.schedules` and `coursekit.cycle`: a check that shared code
-with what it checks would share its mistakes.
+Written once more, apart from `coursekit.training.schedules` and `one_cycle_policy`: a check that
+shared code with what it checks would share its mistakes.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import close_each, rng
-from coursekit.checks.values import array, describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import close_each, rng
+from coursekit.checks.kit.values import array, describe
 
 
 def check_range_test(answer: Any) -> None:
@@ -31,7 +31,7 @@ def check_range_test(answer: Any) -> None:
 
 
 def _linear_model(draw: np.random.Generator, momentum: float) -> Any:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.set_weights([draw.normal(size=(3, 1)), draw.normal(size=1)])

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks._ex09_formulas import POWER_MISTAKES, power
-from coursekit.checks.calling import call, require_subclass
-from coursekit.checks.compare import agree, close_each
-from coursekit.checks.values import describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, require_subclass
+from coursekit.checks.kit.compare import agree, close_each
+from coursekit.checks.kit.values import describe, number
 
 
 def check_power_schedule(answer: Any) -> None:
     """Rates, inside a compiled step too; config; a model saved and loaded."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     base = keras.optimizers.schedules.LearningRateSchedule
     require_subclass(answer, base, "keras.optimizers.schedules.LearningRateSchedule")
@@ -47,7 +47,7 @@ def check_power_schedule(answer: Any) -> None:
 
 def _rates_in_compiled_steps(answer: Any, plan: tuple[float, ...]) -> None:
     """Let SGD do six compiled updates with gradient 1: each moves the weight by the rate."""
-    from coursekit._tf import keras, tf
+    from coursekit.base.keras import keras, tf
 
     weight = keras.Variable(0.0)
     optimizer = keras.optimizers.SGD(learning_rate=answer(*plan))
@@ -102,7 +102,7 @@ def _config_round_trip(answer: Any, plan: tuple[float, ...]) -> None:
 
 
 def _saved_and_loaded(answer: Any, plan: tuple[float, ...]) -> None:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(optimizer=keras.optimizers.SGD(answer(*plan)), loss="mse")

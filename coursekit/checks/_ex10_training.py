@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex10_formulas as formulas
-from coursekit.checks.calling import call, call_in_graph
-from coursekit.checks.compare import close_each, rng
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, call_in_graph
+from coursekit.checks.kit.compare import close_each, rng
+from coursekit.checks.kit.values import array, describe, number
 
 RATE = 0.05
 _PARTLY = (
@@ -21,7 +21,7 @@ _PARTLY = (
 
 def check_layer(answer: Any) -> None:
     """Output, penalty, its gradient; again with other weights; and inside a compiled function."""
-    from coursekit._tf import keras, tf
+    from coursekit.base.keras import keras, tf
 
     if isinstance(answer, keras.layers.Layer):
         raise Wrong("Expected your class itself, without parentheses; got a layer.")
@@ -135,7 +135,7 @@ def check_train_step(answer: Any) -> None:
 
 def _model(l2: float, name: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
     """Return a linear model, kernel (3, 1), penalised by a regulariser and by add_loss."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     class AddsLoss(keras.layers.Dense):
         def call(self, inputs: Any, training: Any = None) -> Any:

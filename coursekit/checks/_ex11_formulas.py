@@ -1,7 +1,7 @@
 """The formulas of exercise 11, right and wrong.
 
-Written once more, apart from `coursekit.uncertainty`: a check that shared code with what it checks
-would share its mistakes.
+Written once more, apart from `coursekit.analysis.uncertainty`: a check that shared code with what
+it checks would share its mistakes.
 """
 
 from __future__ import annotations

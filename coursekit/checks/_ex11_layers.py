@@ -8,15 +8,15 @@ import numpy as np
 
 from coursekit.checks._ex11_masks import require_dropped
 from coursekit.checks._ex15_dropout import check_mc_predict
-from coursekit.checks.calling import call, require_subclass
-from coursekit.checks.compare import rng
-from coursekit.checks.values import array
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, require_subclass
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array
 
 
 def check_mc_dropout(answer: Any) -> None:
     """Random in training and at prediction, scaled, with the rate that was asked for."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     require_subclass(answer, keras.layers.Dropout, "keras.layers.Dropout")
     draw = rng("mc_dropout")

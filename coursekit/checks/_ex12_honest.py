@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call, copied
-from coursekit.checks.compare import rng
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call, copied
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array, describe, number
 
 
 def check_honest_search(answer: Any) -> None:

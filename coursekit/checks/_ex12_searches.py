@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks._ex12_samples import log_uniform_distance
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array, describe, number
 
 
 def check_coarse_to_fine(answer: Any) -> None:

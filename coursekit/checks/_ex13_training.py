@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array, describe, number
 
 N_CLASSES, BATCH = 10, 32
 
 
 def _keras() -> Any:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     return keras
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex15_nets as nets
-from coursekit.checks.compare import rng
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.compare import rng
 
 _RATE = 0.1
 _OTHER_RATES = (0.01, 0.05, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)

@@ -8,10 +8,10 @@ import numpy as np
 
 from coursekit.checks._ex15_nets import SELU_ALPHA, SELU_SCALE
 from coursekit.checks._ex15_training import softmax
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import array, describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array, describe
 
 _SAMPLES, _UNITS, _CLASSES = 100, 6, 3
 
@@ -35,7 +35,7 @@ def check_mc_predict(answer: Any) -> None:
 
 
 def _network(alpha: bool) -> tuple[Any, np.ndarray]:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     keras.utils.set_random_seed(15)  # the runner puts all seeds back
     draw = rng(f"mc_predict {alpha}")

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import describe
 
 SHAPE, N_HIDDEN, UNITS, N_CLASSES = (32, 32, 3), 20, 100, 10
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -78,7 +78,7 @@ def images(name: str, n: int) -> np.ndarray:
 
 def build(answer: Callable[[], Any]) -> Net:
     """Call the learner's builder and read the weights of its model."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     if isinstance(answer, keras.Model):
         raise Wrong("This is a model; pass the function that builds it, without parentheses.")

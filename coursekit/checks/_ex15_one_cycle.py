@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks._ex15_training import classifier, losses_of, softmax
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.values import array, describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array, describe
 
 
 def check_one_cycle(answer: Any) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.calling import call
-from coursekit.checks.compare import close_each, rng
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import close_each, rng
+from coursekit.checks.kit.values import array, describe, number
 
 _CE = "sparse_categorical_crossentropy"
 
@@ -26,7 +26,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def classifier(weights: list[np.ndarray]) -> Any:
     """Return an uncompiled softmax classifier with these kernels and biases."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     layers = [keras.layers.Dense(w.shape[1], "tanh") for w in weights[:-2:2]]
     n_in, n_classes = weights[0].shape[0], weights[-1].shape[0]
@@ -95,7 +95,7 @@ def _moves(kind: str, start: list, x: np.ndarray, y: np.ndarray, rate: float) ->
 
 def check_find_rate(answer: Any) -> None:
     """The rate with the lowest validation loss; each from the same start; the model as found."""
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     draw = np.random.default_rng(51)  # here every mistake chooses a rate of its own
     true, start = 1.5 * draw.normal(size=(6, 3)), [0.3 * draw.normal(size=(6, 3)), np.zeros(3)]
@@ -207,7 +207,7 @@ def check_train(answer: Any) -> None:
 
 
 def _ready(start: list[np.ndarray]) -> Any:
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     model = classifier(start)
     model.compile(keras.optimizers.SGD(0.5, momentum=0.5), loss=_CE, metrics=["accuracy"])

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.kit.compare import agree, rng
 
 TASKS = TaskList(0, "Start here")
 

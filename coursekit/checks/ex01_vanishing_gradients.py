@@ -13,9 +13,9 @@ import numpy as np
 
 from coursekit.checks import _ex01_formulas as formulas
 from coursekit.checks._ex01_gradient_norms import check_gradient_norms
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array
 
 TASKS = TaskList(1, "Vanishing and exploding gradients")
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from coursekit.checks._ex02_repair import check_different_units, check_repair
 from coursekit.checks._ex02_weights import check_he_avg_dense, check_named
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.kit.compare import agree, rng
 
 TASKS = TaskList(2, "Weight initialisation")
 

@@ -14,11 +14,11 @@ import numpy as np
 from coursekit.checks import _ex03_formulas as formulas
 from coursekit.checks._ex03_layers import check_prelu, check_trainable_swish
 from coursekit.checks._ex03_rrelu import check_rrelu
-from coursekit.checks.calling import call
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, number
 
 TASKS = TaskList(3, "Activation functions")
 

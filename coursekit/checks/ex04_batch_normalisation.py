@@ -14,10 +14,10 @@ import numpy as np
 from coursekit.checks import _ex04_fold as folding
 from coursekit.checks import _ex04_formulas as formulas
 from coursekit.checks._ex04_block import check_hidden_block
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, describe, number
 
 TASKS = TaskList(4, "Batch normalisation")
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from coursekit.checks import _ex05_formulas as formulas
 from coursekit.checks._ex05_training_step import check_train_step
-from coursekit.checks.calling import call
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, describe, number
 
 TASKS = TaskList(5, "Gradient clipping")
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from coursekit.checks import _ex06_models as models
 from coursekit.checks._ex06_two_phases import check_two_phases
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import number
 
 TASKS = TaskList(6, "Transfer learning")
 

@@ -13,10 +13,10 @@ import numpy as np
 from coursekit.checks import _ex07_formulas as formulas
 from coursekit.checks._ex07_head import check_with_head
 from coursekit.checks._ex07_pretext import check_mask_patches, check_rotation_task
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import describe
 
 TASKS = TaskList(7, "Unsupervised and self-supervised pretraining")
 

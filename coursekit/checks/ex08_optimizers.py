@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex08_formulas as formulas
-from coursekit.checks.compare import agree, close_each, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.compare import agree, close_each, rng
+from coursekit.checks.kit.values import array, describe
 
 TASKS = TaskList(8, "Optimizers")
 _SHAPES = ((3,), (2, 4), (6,), (2, 2, 3))
@@ -106,7 +106,7 @@ def _finite(read: Any) -> Any:
 
 
 def _check_in_keras(answer: Any, oracle: Any, case: tuple[Any, ...], read: Any) -> None:
-    from coursekit._tf import tf
+    from coursekit.base.keras import tf
 
     given = [tf.constant(part) if isinstance(part, np.ndarray) else part for part in case]
     try:

@@ -16,11 +16,11 @@ from coursekit.checks import _ex09_formulas as formulas
 from coursekit.checks._ex09_callback import check_one_cycle_callback
 from coursekit.checks._ex09_range_test import check_range_test
 from coursekit.checks._ex09_saved_schedule import check_power_schedule
-from coursekit.checks.calling import call
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, describe, number
 
 TASKS = TaskList(9, "Learning-rate schedules")
 

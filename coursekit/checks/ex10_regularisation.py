@@ -11,10 +11,10 @@ import numpy as np
 
 from coursekit.checks import _ex10_formulas as formulas
 from coursekit.checks._ex10_training import check_layer, check_train_step
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, describe, number
 
 TASKS = TaskList(10, "ℓ1, ℓ2, max-norm and early stopping")
 

@@ -12,10 +12,10 @@ import numpy as np
 from coursekit.checks import _ex11_formulas as formulas
 from coursekit.checks._ex11_layers import check_mc_dropout, check_mc_samples
 from coursekit.checks._ex11_masks import check_dropout
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, describe, number
 
 TASKS = TaskList(11, "Dropout and Monte Carlo dropout")
 

@@ -10,7 +10,7 @@ from typing import Any
 from coursekit.checks import _ex12_samples as samples
 from coursekit.checks import _ex12_searches as searches
 from coursekit.checks._ex12_honest import check_honest_search
-from coursekit.checks.tasks import TaskList
+from coursekit.checks.engine.tasks import TaskList
 
 TASKS = TaskList(12, "Hyperparameter tuning")
 

@@ -12,12 +12,12 @@ import numpy as np
 from coursekit.checks import _ex13_formulas as formulas
 from coursekit.checks._ex13_cases import CASES
 from coursekit.checks._ex13_training import check_cure, check_one_batch_loss
-from coursekit.checks.calling import call
-from coursekit.checks.choices import letter_for_each
-from coursekit.checks.compare import agree, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.choices import letter_for_each
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, describe, number
 
 TASKS = TaskList(13, "Practical guidelines")
 

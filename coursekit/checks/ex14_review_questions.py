@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex14_options as options
-from coursekit.checks.calling import call
-from coursekit.checks.choices import all_letters, filled_in, letter_for_each, one_letter
-from coursekit.checks.compare import agree, close_each, rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, number
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.choices import all_letters, filled_in, letter_for_each, one_letter
+from coursekit.checks.kit.compare import agree, close_each, rng
+from coursekit.checks.kit.values import array, number
 
 TASKS = TaskList(14, "Review questions")
 

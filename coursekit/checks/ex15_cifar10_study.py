@@ -14,11 +14,11 @@ from coursekit.checks import _ex15_builders as builders
 from coursekit.checks import _ex15_training as training
 from coursekit.checks._ex15_dropout import check_mc_predict
 from coursekit.checks._ex15_one_cycle import check_one_cycle
-from coursekit.checks.calling import call
-from coursekit.checks.compare import rng
-from coursekit.checks.tasks import TaskList
-from coursekit.checks.values import array, describe
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.calling import call
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.values import array, describe
 
 TASKS = TaskList(15, "CIFAR-10 study")
 WAYS = ("baseline", "batch_norm", "selu", "alpha_dropout", "mc_dropout", "one_cycle")

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from coursekit.datasets.cache import cache_dir
 from coursekit.datasets.dataset import Dataset
-from coursekit.datasets.inventory import Status, status, verify
 from coursekit.datasets.loading import fetch, import_data, load, used
+from coursekit.datasets.overview import Status, status, verify
 from coursekit.datasets.registry import names
 
 __all__ = [

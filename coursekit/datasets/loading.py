@@ -16,8 +16,8 @@ from coursekit.datasets.archives import open_members
 from coursekit.datasets.arrays import Arrays
 from coursekit.datasets.cache import Cached
 from coursekit.datasets.dataset import Dataset, check_integer, new_part
-from coursekit.datasets.inventory import Status, status_of
 from coursekit.datasets.notices import progress, say_once
+from coursekit.datasets.overview import Status, status_of
 from coursekit.datasets.registry import DatasetSpec, spec_of
 from coursekit.datasets.splitting import split_validation
 from coursekit.errors import ArgumentError, DataError

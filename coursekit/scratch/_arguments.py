@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from coursekit._arguments import whole_number
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 
 Seed = int | np.random.Generator | None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from coursekit._arguments import whole_number
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 from coursekit.scratch._arguments import number, real_array
 

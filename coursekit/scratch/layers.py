@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit._arguments import whole_number
+from coursekit.base.numbers import whole_number
 from coursekit.scratch import activations
 from coursekit.scratch._arguments import Seed, generator, number
 from coursekit.scratch.base import Layer

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from coursekit._tf import keras
+from coursekit.base.keras import keras
 from coursekit.errors import ArgumentError
 
 _SPARSE = "sparse_categorical_crossentropy"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coursekit._tf import keras
+from coursekit.base.keras import keras
 from coursekit.training.programs import say_once
 
 _Terminate = keras.callbacks.TerminateOnNaN

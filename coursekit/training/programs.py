@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from coursekit._tf import keras, tf
+from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
 from coursekit.training.arguments import reason
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from coursekit._tf import keras
+from coursekit.base.keras import keras
 from coursekit.errors import ArgumentError
 from coursekit.training import arguments
 from coursekit.training.hooks import Hooks
@@ -39,7 +39,7 @@ def fit(
     runs of fewer than 500 steps, and convolutions on a CPU, do without it: a step at a time, as
     fast as `model.fit` or faster.
 
-    Epoch-level callbacks work unchanged, and `coursekit.callbacks.OneCycle` too. A callback that
+    Epoch-level callbacks work unchanged, and `ck.callbacks.OneCycle` too. A callback that
     wants every batch makes each step a program call of its own; a line says so. `TerminateOnNaN`
     needs no such thing: training always stops after the first step that leaves the running loss
     NaN or infinite, with a line that names the step, which `history.diverged_at` holds (counted

@@ -27,7 +27,6 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import scipy.stats
-
 from coursekit.tuning import Integers, LogUniform, PruningCallback
 
 optuna = ck.tuning.load_optuna()  # import optuna, without its log lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from coursekit._tf import keras, tf
+from coursekit.base.keras import keras, tf
 
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 

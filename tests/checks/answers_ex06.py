@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit import transfer
-from coursekit._tf import keras
+from coursekit.base.keras import keras
+from coursekit.nets import transfer
 
 
 def counting(model):

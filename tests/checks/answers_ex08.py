@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from coursekit._tf import keras
+from coursekit.base.keras import keras
 
 ops = keras.ops
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from coursekit._tf import keras, tf
+from coursekit.base.keras import keras, tf
 
 # Power scheduling
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from coursekit._tf import keras, tf
+from coursekit.base.keras import keras, tf
 
 # The penalty by hand
 

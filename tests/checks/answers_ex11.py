@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit._tf import keras
+from coursekit.base.keras import keras
 
 # Inverted dropout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit._tf import keras, tf
+from coursekit.base.keras import keras, tf
 
 # Seven cases
 

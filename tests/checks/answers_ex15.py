@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit._tf import keras
-from coursekit.callbacks import OneCycle
-from coursekit.models import cifar10_net, mlp
+from coursekit.analysis.uncertainty import mc_predict
+from coursekit.base.keras import keras
+from coursekit.nets.builders import cifar10_net, mlp
 from coursekit.training import fit
-from coursekit.uncertainty import mc_predict
+from coursekit.training.one_cycle import OneCycle
 
 layers = keras.layers
 CE = "sparse_categorical_crossentropy"

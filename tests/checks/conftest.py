@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coursekit.checks import session
+from coursekit.checks.engine import session
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coursekit.checks.runner import run
-from coursekit.checks.tasks import load, numbers
+from coursekit.checks.engine.runner import run
+from coursekit.checks.engine.tasks import load, numbers
 
 HERE = Path(__file__).parent
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from coursekit.checks.choices import all_letters, letter_for_each, one_letter
-from coursekit.checks.verdict import Wrong
+from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.choices import all_letters, letter_for_each, one_letter
 
 OPTIONS = {"a": None, "b": "Water is wet.", "c": None, "d": "Fire is hot."}
 CASES = {"rain": {"wet": None, "dry": "Water is wet."}, "sun": {"hot": None, "warm": None}}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from coursekit.checks import Wrong
-from coursekit.checks.calling import call, require_subclass
-from coursekit.checks.compare import agree, close_each, equal_arrays, rng
-from coursekit.checks.untouched import is_untouched
-from coursekit.checks.values import array, describe, number
+from coursekit.checks.engine.untouched import is_untouched
+from coursekit.checks.kit.calling import call, require_subclass
+from coursekit.checks.kit.compare import agree, close_each, equal_arrays, rng
+from coursekit.checks.kit.values import array, describe, number
 
 # Stubs
 
@@ -127,7 +127,7 @@ def test_methods_given_by_the_notebook_do_not_count():
 
 
 def test_empty_sequential_model_is_untouched():
-    from coursekit._tf import keras, tf
+    from coursekit.base.keras import keras, tf
 
     assert is_untouched(keras.Sequential())
     assert not is_untouched(keras.Sequential([keras.layers.Dense(1)]))
@@ -216,7 +216,7 @@ def test_every_kind_of_one_number_is_read(value):
 
 
 def test_tensors_and_variables_are_read():
-    from coursekit._tf import keras, tf
+    from coursekit.base.keras import keras, tf
 
     assert number(tf.constant(0.5)) == 0.5
     assert number(keras.Variable(0.5)) == 0.5

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from coursekit.checks.tasks import load
-from coursekit.notebooks.cells import named
-from coursekit.notebooks.convert import pair
+from coursekit.checks.engine.tasks import load
+from coursekit.course.notebooks.cells import named
+from coursekit.course.notebooks.convert import pair
 
 ROOT = Path(__file__).resolve().parents[2]
 MASTERS = sorted((ROOT / "sources" / "exercises").glob("[0-9][0-9]_*.py"))
 EXECUTE = """
 import json, sys, traceback
-from coursekit.checks import session
+from coursekit.checks.engine import session
 outcomes = {}
 for name, sources in json.load(open(sys.argv[1])).items():
     session._outcomes.clear()

@@ -16,11 +16,11 @@ import pytest
 
 import coursekit as ck
 from coursekit.checks import Wrong, passed
-from coursekit.checks.isolation import TimeUp, time_limit
-from coursekit.checks.progress import ProgressStore, progress_folder
-from coursekit.checks.runner import run
-from coursekit.checks.session import Exercise, exercise
-from coursekit.checks.tasks import Task, TaskList
+from coursekit.checks.engine.isolation import TimeUp, time_limit
+from coursekit.checks.engine.progress import ProgressStore, progress_folder
+from coursekit.checks.engine.runner import run
+from coursekit.checks.engine.session import Exercise, exercise
+from coursekit.checks.engine.tasks import Task, TaskList
 from coursekit.errors import ArgumentError
 
 TASKS = TaskList(99, "Toys")
@@ -258,7 +258,7 @@ def test_output_without_end_fills_no_memory():
 
 
 def test_every_random_generator_is_put_back(ex):
-    from coursekit._tf import keras, tf
+    from coursekit.base.keras import keras, tf
 
     def draw():
         return (
@@ -285,7 +285,7 @@ def test_every_random_generator_is_put_back(ex):
 
 
 def test_random_generator_that_keras_has_not_made_yet_is_not_left_behind(ex):
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     def thief(x):
         keras.random.uniform(())

@@ -12,9 +12,9 @@ import platformdirs
 import pytest
 
 from coursekit.checks import NotCorrectError, Wrong, exercise, passed
-from coursekit.checks.progress import ProgressStore, progress_folder
-from coursekit.checks.session import Exercise
-from coursekit.checks.tasks import TaskList
+from coursekit.checks.engine.progress import ProgressStore, progress_folder
+from coursekit.checks.engine.session import Exercise
+from coursekit.checks.engine.tasks import TaskList
 
 TASKS = TaskList(99, "Toys")
 

@@ -130,7 +130,7 @@ def test_a_linear_classifier_fails_on_shapes(made):
 
 @pytest.mark.slow
 def test_a_small_network_learns_shapes(made):
-    from coursekit._tf import keras
+    from coursekit.base.keras import keras
 
     a = made["shapes"]
     keras.utils.set_random_seed(0)

@@ -1,0 +1,1 @@
+"""What goes on inside a net: layer statistics, gradient norms, uncertainty."""

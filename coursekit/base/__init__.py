@@ -1,0 +1,1 @@
+"""What everything stands on: settings, files, numbers, the machine, Keras imported quietly."""

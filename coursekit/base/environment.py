@@ -1,0 +1,63 @@
+"""Where the course lies, and what the surroundings ask of it: switches, profile, who looks on.
+
+Every environment variable that switches something on means the same: `1`, `true`, `yes`, `on` or
+any other word do, an empty one, `0`, `false`, `no` and `off` do not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from coursekit.errors import ArgumentError
+
+ROOT = Path(__file__).resolve().parents[2]  # the clone, or the folder a wheel is installed in
+PROFILES = ("quick", "standard", "full")
+_OFF = frozenset({"", "0", "false", "no", "off"})
+
+
+def is_on(variable: str) -> bool:
+    """Say whether an environment variable switches something on.
+
+    >>> os.environ["COURSEKIT_EXAMPLE"] = "off"
+    >>> is_on("COURSEKIT_EXAMPLE"), is_on("COURSEKIT_ABSENT")
+    (False, False)
+    >>> del os.environ["COURSEKIT_EXAMPLE"]
+    """
+    return os.environ.get(variable, "").strip().lower() not in _OFF
+
+
+def headless() -> bool:
+    """Say whether nobody looks on: a test, a build, a grading run."""
+    return is_on("COURSEKIT_HEADLESS") or is_on("COURSEKIT_GRADING")
+
+
+def in_notebook() -> bool:
+    """Say whether this process is the kernel of a notebook, of whatever front end.
+
+    IPython is asked only where it is loaded already; a kernel's shell has a `kernel`, that of a
+    terminal has none.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+def watched() -> bool:
+    """Say whether someone sees a line move: at a terminal or in a notebook, and not headless."""
+    return not headless() and (in_notebook() or sys.stdout.isatty())
+
+
+def current_profile(profile: str | None = None) -> str:
+    """Return the profile asked for, else the one of COURSEKIT_PROFILE, else "standard".
+
+    Raises ArgumentError for a name that is not quick, standard or full.
+
+    >>> current_profile("quick")
+    'quick'
+    """
+    came_from = "profile" if profile else "COURSEKIT_PROFILE"
+    name = profile or os.environ.get("COURSEKIT_PROFILE") or "standard"
+    if name not in PROFILES:
+        raise ArgumentError(f"{came_from}: expected quick, standard or full, got {name!r}.")
+    return name

@@ -1,0 +1,97 @@
+"""Run one check on one answer and turn whatever happens into a verdict."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import sysconfig
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from coursekit.checks.engine.isolation import TimeUp, held_back, seeds_kept, time_limit
+from coursekit.checks.engine.tasks import Task
+from coursekit.checks.engine.untouched import is_untouched
+from coursekit.checks.engine.verdict import CORRECT, CRASHED, NOT_ATTEMPTED, WRONG, Verdict, Wrong
+
+_NOT_OWN = tuple(
+    str(Path(folder).resolve()) + os.sep
+    for folder in (
+        Path(__file__).parents[2],
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    )
+)
+_OWN_PSEUDO_FILES = ("<ipython", "<string>", "<stdin>", "<cell")
+_PRINTED_LINES = 5
+
+
+def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
+    """Check `answers` and return the verdict; nothing the answer does reaches the caller.
+
+    What the answer prints, warns and logs is held back, global seeds are put back, and after
+    `task.seconds` it is stopped. Only KeyboardInterrupt passes through.
+    """
+    if any(is_untouched(answer, task.given) for answer in answers):
+        return Verdict(task.name, task.title, NOT_ATTEMPTED)
+    outcome, reason, where, printed = CORRECT, "", "", ""
+    with seeds_kept(), held_back() as output:
+        try:
+            with time_limit(task.seconds):
+                task.check(*answers)
+        except Wrong as wrong:
+            outcome, reason = WRONG, str(wrong)
+        except KeyboardInterrupt:
+            raise
+        except TimeUp as late:
+            outcome, where = CRASHED, _own_place(late.__traceback__, task)
+            reason = f"It ran for more than {task.seconds:g} seconds and was stopped. Does it end?"
+        except BaseException as error:  # SystemExit too: no answer may end the kernel
+            outcome, where = CRASHED, _own_place(error.__traceback__, task)
+            reason = _in_words(error)
+            if not where:
+                reason += " (while the check used your answer, not in a line of your own code)"
+        if outcome in (WRONG, CRASHED):
+            printed = _last_lines(output.getvalue())
+    return Verdict(task.name, task.title, outcome, reason, where, printed)
+
+
+def _own_place(traceback: TracebackType | None, task: Task) -> str:
+    """Return the innermost line of the learner's own code, without a path; "" if there is none."""
+    place = ""
+    while traceback is not None:
+        code, line = traceback.tb_frame.f_code, traceback.tb_lineno
+        if _is_own(code.co_filename) and code is not task.check.__code__:
+            source = linecache.getline(code.co_filename, line, traceback.tb_frame.f_globals).strip()
+            name = "the cell" if code.co_name == "<module>" else f"`{code.co_name}`"
+            place = f"{name}, line {line}" + (f": `{source}`" if source else "")
+        traceback = traceback.tb_next
+    return place
+
+
+def _is_own(filename: str) -> bool:
+    if filename.startswith("<"):
+        return filename.startswith(_OWN_PSEUDO_FILES)
+    if "__autograph_generated_file" in filename or "site-packages" in filename:
+        return False
+    return not str(Path(filename).resolve()).startswith(_NOT_OWN)
+
+
+def _in_words(error: BaseException) -> str:
+    try:
+        text = str(error).strip()
+    except Exception:  # a learner's own exception class may be broken as well
+        text = ""
+    if text.startswith(("in user code:", "Exception encountered")):  # TensorFlow adds a traceback
+        text = [line.strip() for line in text.splitlines() if line.strip()][-1]
+        text = re.sub(rf"^{type(error).__name__}: ", "", text)
+    if len(text) > 300:
+        text = text[:300] + " …"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _last_lines(output: str) -> str:
+    # A progress bar overwrites its line; only what is seen last counts.
+    lines = [re.split(r"[\r\b]+", line.rstrip())[-1] for line in output.split("\n")]
+    lines = [re.sub(r"\x1b\[[0-9;]*\w", "", line)[:200] for line in lines if line.strip()]
+    return "\n".join(lines[-_PRINTED_LINES:])

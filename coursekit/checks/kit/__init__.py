@@ -1,0 +1,1 @@
+"""What the checks are written with: calling answers, reading values, comparing, choices."""

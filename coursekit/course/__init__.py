@@ -1,0 +1,1 @@
+"""What makes, serves and tests the course."""

@@ -1,0 +1,32 @@
+"""The commands of `python3 -m coursekit`, and what each needs to be installed."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "lab": "Open the course in JupyterLab, on copies of your own under work/.",
+    "test": "Prove the whole course: package, notebooks, exercises and solutions.",
+    "run": "Run lessons, exercises or solutions without a browser and tabulate what they proved.",
+    "build": "Build the notebooks from their sources.",
+    "data": "List, fetch, import and verify the data sets.",
+    "study": "Run and report the CIFAR-10 study over several seeds.",
+    "doctor": "Say what is installed here, what is wrong, and what to do about it.",
+}
+_SECTIONS = {"test": ("base", "test"), "build": ("base", "test"), "doctor": ()}
+
+
+def sections_for(arguments: list[str]) -> tuple[str, ...]:
+    """Return the sections of requirements.lock that a command line needs; none for help.
+
+    >>> sections_for(["lab", "--no-browser"])
+    ('base',)
+    >>> sections_for(["test", "-k", "data"])
+    ('base', 'test')
+    >>> sections_for(["lab", "--help"]), sections_for([]), sections_for(["doctor"])
+    ((), (), ())
+    """
+    words = [word for word in arguments if not word.startswith("-")]
+    if not words or "--help" in arguments:
+        return ()
+    if words[0] == "study" and "--scheduler" in " ".join(arguments):
+        return ("base", "test")
+    return _SECTIONS.get(words[0], ("base",)) if words[0] in COMMANDS else ()

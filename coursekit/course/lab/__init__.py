@@ -1,0 +1,1 @@
+"""The learner's copies under `work/`, and JupyterLab on them."""

@@ -1,0 +1,217 @@
+"""One notebook, run from top to bottom without a browser, in a scratch folder of its own."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nbformat import NotebookNode
+
+from coursekit.base.environment import ROOT
+from coursekit.course.notebooks.cells import merge_streams, named, tags, where
+from coursekit.course.notebooks.facts import QUESTION
+from coursekit.errors import NotebookError
+
+if TYPE_CHECKING:
+    from jupyter_client.kernelspec import KernelSpecManager
+    from nbclient import NotebookClient
+
+CELL_TIMEOUT = 900
+
+
+@dataclass
+class Outcome:
+    """What running a notebook showed. `failure` is one sentence, or None when all went well.
+
+    `claims` counts the claim cells that held, `correct` names the checks as "09.power", `data` maps
+    each data set used to its source, `peak_mb` is None where the kernel died.
+    """
+
+    seconds: float = 0.0
+    claims: int = 0
+    correct: list[str] = field(default_factory=list)
+    data: dict[str, str] = field(default_factory=dict)
+    peak_mb: float | None = None
+    failure: str | None = None
+
+
+def environment(*, profile: str, grading: bool = False) -> dict[str, str]:
+    """Return the environment of a headless kernel; with `grading`, a failing check raises."""
+    here = dict(os.environ)
+    for name in ("PYTEST_CURRENT_TEST", "FORCE_COLOR", "NO_COLOR", "COURSEKIT_GRADING"):
+        here.pop(name, None)
+    package = str(ROOT)
+    here |= {
+        "COURSEKIT_HEADLESS": "1",
+        "COURSEKIT_PROFILE": profile,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(filter(None, [package, here.get("PYTHONPATH")])),
+    }
+    if grading:
+        here["COURSEKIT_GRADING"] = "1"
+    return here
+
+
+def execute(
+    nb: NotebookNode,
+    *,
+    profile: str,
+    grading: bool = False,
+    timeout: int = CELL_TIMEOUT,
+    on_cell: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Run every cell of `nb`, writing the outputs into it, and stop at the first that fails.
+
+    `timeout` is in seconds for each cell; `on_cell(done, total)` is called at the start and after
+    each one. A cell that raises, runs too long or ends the kernel is told in `Outcome.failure`.
+    Raises NotebookError where no kernel starts at all.
+    """
+    with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        variables = environment(profile=profile, grading=grading)
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            return runner.run(_execute(nb, scratch, variables, timeout, on_cell))
+
+
+async def _execute(
+    nb: NotebookNode,
+    scratch: Path,
+    variables: dict[str, str],
+    timeout: int,
+    on_cell: Callable[[int, int], None] | None,
+) -> Outcome:
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    manager = AsyncKernelManager(kernel_spec_manager=_this_python())
+    client = NotebookClient(
+        nb,
+        km=manager,
+        timeout=timeout,
+        iopub_timeout=60,
+        raise_on_iopub_timeout=True,
+        record_timing=False,
+    )
+    client.reset_execution_trackers()
+    outcome = Outcome()
+    started = time.perf_counter()
+    try:
+        with (scratch / "kernel.log").open("w") as log:
+            await client.async_start_new_kernel(
+                cwd=str(scratch), env=variables, stdout=log, stderr=log
+            )
+            try:
+                await client.async_start_new_kernel_client()
+            except RuntimeError as error:
+                raise NotebookError(f"The Jupyter kernel does not start: {error}.") from error
+        alive = await _run_cells(client, outcome, on_cell)
+        client.set_widgets_metadata()
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs = merge_streams(cell.outputs)
+        if alive:
+            await _ask(client, outcome)
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
+        if manager.has_kernel:
+            await manager.shutdown_kernel(now=True)
+        await manager.cleanup_resources()
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+async def _run_cells(
+    client: NotebookClient, outcome: Outcome, on_cell: Callable[[int, int], None] | None
+) -> bool:
+    """Run the cells; return whether the kernel is still there to be asked."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    nb = client.nb
+    if on_cell is not None:
+        on_cell(0, len(nb.cells))
+    for index, cell in enumerate(nb.cells):
+        try:
+            await client.async_execute_cell(
+                cell, index, execution_count=client.code_cells_executed + 1
+            )
+        except CellExecutionError as error:
+            outcome.failure = f"{where(nb, index)}: {_last_line(error.ename, error.evalue)}"
+            return True
+        except CellTimeoutError:
+            outcome.failure = (
+                f"{where(nb, index)}: still running after {client.timeout} s, so it was stopped."
+            )
+            return False
+        except DeadKernelError:
+            if await client.km.is_alive():
+                raise KeyboardInterrupt from None  # Ctrl-C cancels the wait; the kernel lives on
+            outcome.failure = f"{where(nb, index)}: {death(await client.km.provisioner.poll())}"
+            return False
+        if cell.cell_type == "code":
+            outcome.claims += "claim" in tags(cell)
+        if on_cell is not None:
+            on_cell(index + 1, len(nb.cells))
+    return True
+
+
+def death(code: int | None) -> str:
+    """Say how a kernel ended, given the exit status of its process.
+
+    >>> death(3)
+    'the kernel died (exit status 3).'
+    >>> death(-9)
+    'the kernel died (signal 9; too little memory is the usual cause).'
+    """
+    if code == -9:
+        return "the kernel died (signal 9; too little memory is the usual cause)."
+    if code is not None and code < 0:
+        return f"the kernel died (signal {-code})."
+    return f"the kernel died (exit status {code})."
+
+
+async def _ask(client: NotebookClient, outcome: Outcome) -> None:
+    message = client.kc.execute("", silent=True, user_expressions={"facts": QUESTION})
+    reply = await client.async_wait_for_reply(message)
+    answer = reply["content"]["user_expressions"]["facts"] if reply else {"status": "missing"}
+    if answer["status"] != "ok":
+        raise NotebookError(
+            f"The kernel could not tell what it used: {answer.get('evalue', 'no answer')}."
+        )
+    told = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
+    outcome.data, outcome.peak_mb = told["data"], told["peak_mb"]
+    outcome.correct = [name for name, result in told["checks"].items() if result == "correct"]
+
+
+def checks(nb: NotebookNode, outcome: Outcome) -> dict[str, bool]:
+    """Return for each check cell of a notebook, by name, whether its answer was correct."""
+    correct = {name.split(".")[-1] for name in outcome.correct}  # "09.power" is exercise 9's power
+    names = [name for cell in nb.cells if (name := named(cell, "check")) is not None]
+    return {name: name in correct for name in names}
+
+
+def _this_python() -> KernelSpecManager:
+    """Return a manager of kernel descriptions that knows one kernel: this very interpreter's."""
+    from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+    class ThisPython(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+    return ThisPython()
+
+
+def _last_line(name: str, value: str) -> str:
+    lines = [line.strip() for line in f"{name}: {value}".splitlines() if line.strip()]
+    line = lines[0] if lines[0].rstrip(":") != name or len(lines) == 1 else f"{name}: {lines[1]}"
+    return line if len(line) <= 300 else line[:299] + "…"

@@ -1,0 +1,1 @@
+"""The test command: pytest over the package, nbval over the notebooks."""

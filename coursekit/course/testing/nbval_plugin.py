@@ -1,0 +1,133 @@
+"""What nbval lacks: dead kernels are noticed at once, nothing may reach stderr, no file is left.
+
+Loaded with `pytest -p coursekit.course.testing.nbval_plugin`. nbval waits for a cell's whole time
+limit where its kernel has died, does not look at stderr, and runs notebooks in their own folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Generator
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import nbformat
+import pytest
+from nbval import plugin as nbval
+from nbval.kernel import RunningKernel
+
+from coursekit.course.notebooks.cells import where
+from coursekit.course.notebooks.execute import death
+
+_KERNEL_SILENT_SECONDS = 1.0
+_OUTPUT_SECONDS = 30
+
+
+class KernelDied(RuntimeError):  # noqa: N818 - it says what happened
+    """The kernel's process ended while a cell ran."""
+
+
+class WatchedKernel(RunningKernel):
+    """nbval's kernel in a scratch folder; solutions run with their checks enforced."""
+
+    def __init__(self, kernel_name: str, cwd: str | None = None, startup_timeout: float = 60):
+        self._scratch = tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True)
+        # Under pytest a kernel would not pass on what native code writes to stderr.
+        change = {"PYTEST_CURRENT_TEST": None, "COURSEKIT_GRADING": None}
+        if cwd is not None and Path(cwd).name == "solutions":
+            change["COURSEKIT_GRADING"] = "1"
+        before = {name: os.environ.get(name) for name in change}
+        _set(change)
+        try:
+            super().__init__(kernel_name, self._scratch.name, startup_timeout)
+        finally:
+            _set(before)
+
+    def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
+        """Wait for the reply to a cell, but no longer than its kernel lives."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _KERNEL_SILENT_SECONDS if end is None else end - time.monotonic()
+            try:
+                super().await_reply(msg_id, timeout=max(0.0, min(left, _KERNEL_SILENT_SECONDS)))
+                return
+            except Empty:
+                if not self.is_alive():
+                    code = self.km.provisioner.process.returncode
+                    self.kc.stop_channels()
+                    self._scratch.cleanup()
+                    raise KernelDied(death(code)) from None
+                if end is not None and time.monotonic() >= end:
+                    raise
+
+    def stop(self) -> None:
+        """Stop the kernel and remove its scratch folder."""
+        super().stop()
+        self._scratch.cleanup()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    nbval.RunningKernel = WatchedKernel
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, nbval.IPyNbCell):
+            item.output_timeout = _OUTPUT_SECONDS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Skip what follows a cell that ended its kernel or was stopped: one cause, one failure."""
+    ended = getattr(item.parent, "ended", None)
+    if isinstance(item, nbval.IPyNbCell) and ended:
+        pytest.skip(ended)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Say notebook and cell in the reason of a failure; make stderr one."""
+    if not isinstance(item, nbval.IPyNbCell):
+        return (yield)
+    try:
+        result = yield
+    except KernelDied as died:
+        item.parent.ended = f"{_place(item)}: {died}"
+        raise _failure(item, str(died)) from died
+    except nbval.NbCellError as error:
+        if item.parent.timed_out:
+            limit = item.config.option.nbval_cell_timeout
+            stuck = "waiting for output" in str(error)
+            reason = str(error) if stuck else f"still running after {limit:g} s, so it was stopped."
+            item.parent.timed_out = False  # else nbval runs all further cells, expecting failures
+            item.parent.ended = f"{_place(item)}: {reason}"
+            raise _failure(item, reason) from error
+        error.args = (f"{_place(item)}: {error}",)
+        raise
+    written = [out.text for out in item.test_outputs or [] if out.get("name") == "stderr"]
+    if written:
+        raise _failure(item, f"writes to stderr:\n{''.join(written)}")
+    return result
+
+
+def _place(item: nbval.IPyNbCell) -> str:
+    nb: nbformat.NotebookNode = item.parent.nb
+    code = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+    path = item.path
+    return f"{path.parent.name}/{path.name}, {where(nb, code[item.cell_num])}"
+
+
+def _failure(item: nbval.IPyNbCell, reason: str) -> nbval.NbCellError:
+    return nbval.NbCellError(item.cell_num, f"{_place(item)}: {reason}", item.cell.source)
+
+
+def _set(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,1 @@
+"""Pictures and explorers, as a notebook shows them."""

@@ -1,0 +1,78 @@
+"""`python -m coursekit study run` and `study report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="The CIFAR-10 study: five variants, several seeds, one report.", no_args_is_help=True
+)
+
+_Out = Annotated[
+    Path | None, typer.Option("--out", help="The study's folder; work/study/PROFILE by default.")
+]
+_Profile = Annotated[
+    str | None, typer.Option("--profile", help="quick, standard or full.", show_default=False)
+]
+
+
+@app.command("run")
+def run_command(
+    variants: Annotated[
+        str | None, typer.Option("--variants", help="Names with commas between; all by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 5,
+    profile: _Profile = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Local processes; 2 by default.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")
+    ] = None,
+    out: _Out = None,
+) -> None:
+    """Train what has no record yet; killed and started again, it goes on."""
+    from coursekit.base.environment import current_profile
+    from coursekit.experiments.study import runner
+
+    out = out or runner.DEFAULT_FOLDER / current_profile(profile)
+    try:
+        runs = runner.run(
+            variants=variants,
+            seeds=seeds,
+            profile=profile,
+            workers=workers,
+            scheduler=scheduler,
+            out=out,
+        )
+    except KeyboardInterrupt:
+        typer.echo(
+            "\ncoursekit: interrupted; what is done is kept, and the same command goes on from "
+            "there.",
+            err=True,
+        )
+        raise SystemExit(130) from None
+    typer.echo(f"All {len(runs)} runs are done; next: python -m coursekit study report --out {out}")
+
+
+@app.command("report")
+def report_command(
+    out: _Out = None,
+    profile: _Profile = None,
+    summary: Annotated[
+        Path | None, typer.Option("--summary", help="Also write a small JSON file to keep.")
+    ] = None,
+) -> None:
+    """Print the table and write report.md and curves.png into the study's folder."""
+    from coursekit.experiments.study.reporting import report, study_folder
+
+    found = report(out=out, profile=profile)
+    typer.echo(found.text())
+    for path in found.write(study_folder(out, profile)):
+        typer.echo(f"written: {path}")
+    if summary is not None:
+        found.save_summary(summary)
+        typer.echo(f"written: {summary}")

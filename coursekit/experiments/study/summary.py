@@ -1,0 +1,139 @@
+"""A whole study in one small JSON file: no weights, every seed's result and learning curve."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from coursekit.errors import DataError
+from coursekit.experiments.study.records import DamagedRecordError, Store, read_record, write_record
+from coursekit.experiments.study.search import at_edge, choose_rate
+from coursekit.experiments.study.variants import VARIANTS
+
+_KEPT = (
+    "seed",
+    "best_epoch",
+    "validation_accuracy",
+    "test_accuracy",
+    "seconds",
+    "seconds_per_epoch",
+    "steps_per_second",
+    "diverged",
+)
+_MC = ("ece", "mc_validation_accuracy", "mc_test_accuracy", "mc_ece")
+
+
+def summarize(store: Store) -> dict[str, Any]:
+    """Return the summary of what a folder holds now.
+
+    Raises DataError when it holds no finished run.
+    """
+    records, damaged = store.load()
+    runs = [record for record in records.values() if record["kind"] == "run"]
+    if not runs:
+        raise DataError(
+            f"out: expected a folder with finished runs, got {store.folder}; start with: "
+            "python -m coursekit study run."
+        )
+    trials = [record for record in records.values() if record["kind"] == "search"]
+    main = _main_study(runs)
+    mixed = [record for record in runs if _study_of(record) != _study_of(main)]
+    runs = [record for record in runs if _study_of(record) == _study_of(main)]
+    variants = {}
+    for name in VARIANTS:
+        mine = sorted((run for run in runs if run["variant"] == name), key=lambda run: run["seed"])
+        if mine:
+            searched = [trial for trial in trials if trial["variant"] == name]
+            variants[name] = _summarize_variant(mine, searched)
+    return {
+        "profile": main["profile"],
+        "budget": main["budget"],
+        "data": {**main["data"], "source": main["source"]},
+        "versions": _all_of(run.get("versions", {}) for run in runs),
+        "threads": sorted({run["threads"] for run in runs if "threads" in run}),
+        "machines": sorted({run["machine"] for run in runs if "machine" in run}),
+        "variants": variants,
+        "missing": _missing(store, runs),
+        "left_out": damaged
+        + [f"{run['variant']}, seed {run['seed']}: of another study." for run in mixed],
+    }
+
+
+def save_summary(summary: dict[str, Any], path: str | Path) -> None:
+    """Write a summary to a JSON file.
+
+    Raises DataError when it cannot be written.
+    """
+    try:
+        write_record(Path(path), summary)
+    except OSError as error:
+        raise DataError(f"summary: {path} cannot be written: {error.strerror}.") from None
+
+
+def read_summary(path: str | Path) -> dict[str, Any]:
+    """Return a summary from its JSON file.
+
+    Raises DataError for a file that is missing or is no summary.
+    """
+    try:
+        summary = read_record(Path(path))
+    except (OSError, DamagedRecordError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"summary: expected a file made by `study report --summary`, got {path}: {reason}."
+        ) from None
+    if "variants" not in summary:
+        raise DataError(f"summary: expected a study's summary, got {path}, which has no variants.")
+    return summary
+
+
+def _summarize_variant(runs: list[dict], trials: list[dict]) -> dict[str, Any]:
+    trials = sorted(trials, key=lambda trial: trial["learning_rate"])
+    rate = runs[0]["learning_rate"]
+    tried = [[trial["learning_rate"], _rounded(trial["validation_accuracy"])] for trial in trials]
+    whole = any(accuracy is not None for _, accuracy in tried) and choose_rate(trials) == rate
+    return {
+        "learning_rate": rate,
+        "search": tried,
+        "at_edge": whole and at_edge(trials),
+        "runs": [_summarize_run(run) for run in runs],
+    }
+
+
+def _summarize_run(run: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: _rounded(run.get(name)) for name in _KEPT}
+    kept |= {name: _rounded(run[name]) for name in _MC if name in run}
+    curve = run["history"].get("val_accuracy", [])
+    return {**kept, "curve": [_rounded(value) for value in curve]}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def _study_of(record: dict[str, Any]) -> tuple[Any, ...]:
+    return record["profile"], record["budget"], record["data"]
+
+
+def _main_study(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = Counter(str(_study_of(run)) for run in runs)
+    most = counts.most_common(1)[0][0]
+    return next(run for run in runs if str(_study_of(run)) == most)
+
+
+def _all_of(versions: Iterable[dict[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for of_run in versions:
+        for name, version in of_run.items():
+            found.setdefault(name, set()).add(version)
+    return {name: sorted(values) for name, values in found.items()}
+
+
+def _missing(store: Store, runs: list[dict[str, Any]]) -> list[str]:
+    asked, seeds = store.asked()
+    there = {(run["variant"], run["seed"]) for run in runs}
+    names = [name for name in VARIANTS if name in asked or any(name == v for v, _ in there)]
+    seeds = sorted({*seeds, *(seed for _, seed in there)})
+    return [f"{name}, seed {seed}" for name in names for seed in seeds if (name, seed) not in there]

@@ -1,0 +1,210 @@
+"""One real training: from a job to its result."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from coursekit import __version__
+from coursekit.base.machine import peak_mb
+from coursekit.errors import DataError
+from coursekit.experiments.study.images import Images, describe, load_images
+from coursekit.experiments.study.jobs import Job
+from coursekit.experiments.study.variants import VARIANTS
+from coursekit.experiments.study.workers import count_cores
+
+__all__ = ["describe", "train"]
+
+_BATCH = 1_000
+_KEPT = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, Any]:
+    """Train the job's net and return its result; `tell(epoch, logs)` hears of each epoch.
+
+    A search trial is over with its last epoch. A run goes back to the weights of its best epoch
+    (the lowest validation loss), and looks at the test images once.
+
+    Raises DataError when the images are not those of the job.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):  # the study itself has said what data it is
+        images = load_images(job.budget)
+    if images.info.fingerprint != job.data.fingerprint:
+        raise DataError(
+            f"expected the study's images ({job.data.n_train:,} of {job.data.name}, "
+            f"{job.data.source}), got {images.info.n_train:,} of {images.info.name}, "
+            f"{images.info.source}"
+        )
+    model, callbacks = _prepare(job)
+    pace = callbacks[-1]
+    pace.tell = tell
+    history, diverged, seconds = _fit(job, model, images, callbacks)
+    result = {
+        "history": history,
+        "diverged": diverged,
+        **_best(job, history),
+        "seconds": seconds,
+        **_pace(job, pace.seconds),
+        "threads": job.threads,
+        "versions": _versions(),
+        "machine": f"{platform.system()} {platform.machine()}, {count_cores()} cores",
+        "peak_memory_mb": round(peak_mb()),
+    }
+    if job.kind == "run" and result["best_epoch"] is not None:
+        result |= _evaluate(job, model, images)
+    return result
+
+
+def _prepare(job: Job) -> tuple[Any, list[Any]]:
+    from coursekit.base.keras import keras, tf
+
+    _set_threads(tf, job.threads)
+    from coursekit.experiments.study.nets import net_for
+    from coursekit.training.one_cycle import OneCycle
+
+    tf.config.experimental.enable_op_determinism()
+    tf.get_logger().setLevel("ERROR")  # it takes a study's many nets for a mistake
+    if VARIANTS[job.variant].cycle:
+        callback = OneCycle(job.learning_rate)
+    else:
+        patience = job.epochs if job.kind == "search" else job.budget.patience
+        callback = keras.callbacks.EarlyStopping(
+            "val_loss", patience=patience, restore_best_weights=True
+        )
+    return net_for(job), [callback, _pace_callback(keras)]
+
+
+def _set_threads(tf: Any, threads: int) -> None:
+    # A process that has used TensorFlow before keeps the threads it has.
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def _pace_callback(keras: Any) -> Any:
+    class Pace(keras.callbacks.Callback):
+        """Measures each epoch and passes its numbers on."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.seconds: list[float] = []
+            self.tell: Callable[[int, dict[str, float]], None] = lambda epoch, logs: None
+
+        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+            self._began = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            self.seconds.append(time.perf_counter() - self._began)
+            self.tell(epoch + 1, {name: float((logs or {})[name]) for name in _KEPT})
+
+    return Pace()
+
+
+def _fit(
+    job: Job, model: Any, images: Images, callbacks: list[Any]
+) -> tuple[dict[str, list[float]], bool, float]:
+    from coursekit.training import fit
+
+    began = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):  # a divergence is told by the record
+        history = fit(
+            model,
+            images.x_train,
+            images.y_train,
+            epochs=job.epochs,
+            batch_size=VARIANTS[job.variant].batch_size,
+            validation_data=(images.x_valid, images.y_valid),
+            callbacks=callbacks,
+            verbose=0,
+            seed=job.seed,
+        )
+    seconds = time.perf_counter() - began
+    kept = {name: [float(value) for value in history.history[name]] for name in _KEPT}
+    return kept, history.diverged_at is not None, seconds
+
+
+def _best(job: Job, history: dict[str, list[float]]) -> dict[str, Any]:
+    """Return the best epoch, counted from 1, and the validation accuracy that counts for the job.
+
+    A run's is that of its best epoch; a search trial's is the best of all epochs. A cycle is judged
+    by its end, in a run and in the search.
+
+    >>> history = {"val_loss": [1.5, 1.2, 1.3], "val_accuracy": [0.4, 0.6, 0.5]}
+    >>> class Run: kind, variant = "run", "selu"
+    >>> _best(Run, history)
+    {'best_epoch': 2, 'validation_loss': 1.2, 'validation_accuracy': 0.6}
+    >>> class Cycle: kind, variant = "run", "one_cycle"
+    >>> _best(Cycle, history)
+    {'best_epoch': 3, 'validation_loss': 1.3, 'validation_accuracy': 0.5}
+    """
+    losses = history["val_loss"]
+    finite = [i for i, loss in enumerate(losses) if math.isfinite(loss)]
+    if VARIANTS[job.variant].cycle:
+        finite = [i for i in finite if i == len(losses) - 1]
+    if not finite:
+        return {"best_epoch": None, "validation_loss": None, "validation_accuracy": None}
+    key = history["val_accuracy"] if job.kind == "search" else [-loss for loss in losses]
+    best = max(finite, key=lambda i: (key[i], -i))
+    return {
+        "best_epoch": best + 1,
+        "validation_loss": losses[best],
+        "validation_accuracy": history["val_accuracy"][best],
+    }
+
+
+def _pace(job: Job, epochs: list[float]) -> dict[str, Any]:
+    # The first epoch compiles the program; a training of one epoch has no pace of its own.
+    if len(epochs) < 2:
+        return {"seconds_per_epoch": None, "steps_per_second": None}
+    seconds = statistics.median(epochs[1:])
+    steps = math.ceil(job.data.n_train / VARIANTS[job.variant].batch_size)
+    return {"seconds_per_epoch": seconds, "steps_per_second": steps / seconds}
+
+
+def _evaluate(job: Job, model: Any, images: Images) -> dict[str, Any]:
+    from coursekit.analysis.uncertainty import expected_calibration_error, mc_predict
+
+    x_test, y_test = images.test()
+    found = np.concatenate(
+        [
+            model(x_test[i : i + _BATCH], training=False).numpy()
+            for i in range(0, len(x_test), _BATCH)
+        ]
+    )
+    result = {
+        "test_accuracy": _accuracy(found, y_test),
+        "ece": expected_calibration_error(found, y_test),
+    }
+    if VARIANTS[job.variant].mc_dropout:
+        for name, x, y in (
+            ("mc_validation", images.x_valid, images.y_valid),
+            ("mc_test", x_test, y_test),
+        ):
+            sampled = mc_predict(model, x, samples=job.budget.mc_samples, seed=job.seed).mean
+            result[f"{name}_accuracy"] = _accuracy(sampled, y)
+        result["mc_ece"] = expected_calibration_error(sampled, y_test)
+    return result
+
+
+def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def _versions() -> dict[str, str]:
+    from coursekit.base.keras import keras, tf
+
+    return {
+        "coursekit": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }

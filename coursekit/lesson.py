@@ -1,0 +1,68 @@
+"""The first line of every notebook: seeds, profile, plot style, and one line of what runs where."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import TypeVar
+
+from coursekit.base.environment import current_profile
+from coursekit.base.machine import cores
+from coursekit.errors import ArgumentError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The settings of one notebook: `seed` and `profile`."""
+
+    seed: int
+    profile: str
+
+    def pick(self, *, quick: T, standard: T, full: T) -> T:
+        """Return the value for this notebook's profile.
+
+        >>> lab = Lab(seed=42, profile="quick")
+        >>> lab.pick(quick=(2_000, 2), standard=(10_000, 8), full=(55_000, 20))
+        (2000, 2)
+        """
+        return {"quick": quick, "standard": standard, "full": full}[self.profile]
+
+
+def setup(seed: int = 42, *, profile: str | None = None) -> Lab:
+    """Prepare a notebook: seed every generator, choose the profile, set the plot style.
+
+    Import Keras and TensorFlow after this call: it loads them without their start-up messages. The
+    same notebook in two fresh processes on one machine then gives the same numbers
+    (`tf.config.experimental.enable_op_determinism`). Prints one line.
+
+    Raises ArgumentError for an unknown profile and TypeError for a seed that is not an integer.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed: expected an integer such as 42, got {seed!r}.")
+    if not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed: expected an integer from 0 to 2**32 - 1, got {seed}.")
+    lab = Lab(seed=seed, profile=current_profile(profile))
+
+    from coursekit import __version__
+    from coursekit.base.keras import keras, tf
+    from coursekit.display import plotting
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    plotting.style()
+    print(
+        f"coursekit {__version__} · profile {lab.profile} · seed {seed} · Python "
+        f"{platform.python_version()} · TensorFlow {tf.__version__} · Keras {keras.__version__} · "
+        f"{_device(tf)}"
+    )
+    return lab
+
+
+def _device(tf: object) -> str:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return f"{len(gpus)} GPU" + ("s" if len(gpus) > 1 else "")
+    count = cores()
+    return f"CPU, {count} core" + ("s" if count > 1 else "")

@@ -1,0 +1,1 @@
+"""Nets ready to train: builders, activations, transfer, folding, recommended configurations."""

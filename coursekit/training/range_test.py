@@ -1,0 +1,256 @@
+"""The learning-rate range test: which learning rate does this model, with this data, bear?
+
+Source: Leslie N. Smith, *Cyclical learning rates for training neural networks*, WACV 2017,
+section 3.3. The rate grows exponentially from batch to batch; the loss first falls, then blows up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coursekit.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FEWEST_POINTS = 8
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What a range test measured.
+
+    Attributes:
+        rates: learning rate of each step, shape (steps,).
+        losses: each batch's own loss at that rate, before its update, shape (steps,).
+        smoothed: losses averaged over a twentieth of all steps, centred, shape (steps,).
+        suggestion: a tenth of the rate at which the smoothed loss was lowest, just before it blew
+            up; NaN where the test cannot tell, `reason` then says why.
+        diverged: whether the loss blew up before the largest rate was reached.
+        reason: one sentence on how the suggestion came about.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    smoothed: np.ndarray
+    suggestion: float
+    diverged: bool
+    reason: str
+
+    def plot(self) -> Figure:
+        """Return a figure: loss of each batch and smoothed loss against the rate, log axis."""
+        import matplotlib.pyplot as plt
+
+        from coursekit.display.plotting import COLORS
+
+        fig, ax = plt.subplots()
+        ax.semilogx(self.rates, self.losses, ".", color=COLORS[7], markersize=3, label="each batch")
+        ax.semilogx(self.rates, self.smoothed, "-", color=COLORS[0], label="smoothed")
+        title = "Range test: " + self.reason
+        if math.isfinite(self.suggestion):
+            ax.axvline(self.suggestion, color=COLORS[1], linestyle="--")
+            ax.annotate(
+                f" suggestion {self.suggestion:.2g}",
+                (self.suggestion, 0.97),
+                xycoords=("data", "axes fraction"),
+                color=COLORS[1],
+                va="top",
+            )
+            title = f"The loss falls up to a rate of {10 * self.suggestion:.2g}; train at a tenth"
+        finite = self.smoothed[np.isfinite(self.smoothed)]
+        if finite.size:
+            low, high = finite.min(), finite[0]
+            ax.set_ylim(low - 0.15 * (high - low + 1e-9), high + 0.5 * (high - low + 1e-9))
+        ax.set(xlabel="learning rate (log scale)", ylabel="training loss of the batch", title=title)
+        ax.legend(loc="lower left")
+        return fig
+
+
+def lr_range_test(
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    min_lr: float = 1e-6,
+    max_lr: float = 10.0,
+    batch_size: int = 32,
+    steps: int | None = None,
+    divergence: float = 4.0,
+    seed: int = 0,
+) -> RangeTest:
+    """Train a compiled model at ever larger learning rates and report each batch's loss.
+
+    The model, its optimizer (rate, step counter and every slot), its metrics and every random
+    generator are left bit for bit as found, whatever happens. Batches are drawn from a shuffle
+    by `seed`, and reshuffled when the data are used up.
+
+    Args:
+        model: a compiled Keras model.
+        x, y: training data, shapes (n, ...) and (n, ...).
+        min_lr, max_lr: first and last rate; the rates in between grow by a constant factor.
+        batch_size: samples per step.
+        steps: number of rates tried; by default one epoch's worth, but from 100 to 500.
+        divergence: stop when the smoothed loss exceeds the lowest so far by this factor, or is NaN.
+        seed: of the shuffle.
+
+    Raises:
+        ArgumentError: for a model that is not compiled or whose optimizer holds a schedule, rates
+            that do not grow, empty data, lengths that differ, and counts below 1.
+
+    >>> import keras, numpy as np
+    >>> keras.utils.set_random_seed(0)
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", loss="mse")
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> result = lr_range_test(model, x, 3 * x, steps=60)
+    >>> 0.01 < result.suggestion < 1
+    True
+    """
+    from coursekit.base.keras import keras
+
+    x, y = np.asarray(x), np.asarray(y)
+    _check(model, x, y, min_lr, max_lr, batch_size, divergence)
+    if steps is None:
+        steps = int(np.clip(math.ceil(len(x) / batch_size), 100, 500))
+    if steps < 1:
+        raise ArgumentError(f"steps: expected a number from 1 up, got {steps}.")
+    rates = np.geomspace(min_lr, max_lr, steps)
+    losses: list[float] = []
+    batches = _batches(len(x), batch_size, np.random.default_rng(seed))
+    diverged = False
+    with _left_as_found(model, x, keras):
+        step = _training_step(model)
+        average = lowest = math.inf
+        for i, (rate, rows) in enumerate(zip(rates, batches, strict=False)):
+            model.optimizer.learning_rate.assign(rate)
+            losses.append(float(step(x[rows], y[rows])))
+            average = losses[0] if i == 0 else 0.8 * average + 0.2 * losses[-1]
+            lowest = min(lowest, average)
+            if not average <= lowest + (divergence - 1) * abs(lowest):  # NaN compares False
+                diverged = True
+                break
+    measured = np.array(losses)
+    smoothed = _smooth(measured, half_width=max(1, round(steps / 40)))
+    suggestion, reason = _suggest(rates, smoothed, diverged)
+    return RangeTest(rates[: len(losses)], measured, smoothed, suggestion, diverged, reason)
+
+
+def _training_step(model: Any) -> Any:
+    """One update that returns the batch's own loss; the history's loss is a running mean."""
+    from coursekit.base.keras import tf
+
+    @tf.function(autograph=False)
+    def step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            y_pred = model(x, training=True)
+            loss = model.compute_loss(x=x, y=y, y_pred=y_pred)
+        weights = model.trainable_weights
+        model.optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    return step
+
+
+def _batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield index arrays of one size for ever; a remainder is left for the next shuffle."""
+    size = min(batch_size, n)
+    while True:
+        order = rng.permutation(n)
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]
+
+
+def _smooth(losses: np.ndarray, half_width: int) -> np.ndarray:
+    """Return the mean over `half_width` neighbours on either side, fewer at the ends."""
+    total = np.concatenate([[0.0], np.cumsum(losses)])
+    place = np.arange(len(losses))
+    left = np.maximum(place - half_width, 0)
+    right = np.minimum(place + half_width + 1, len(losses))
+    return (total[right] - total[left]) / (right - left)
+
+
+def _suggest(rates: np.ndarray, smoothed: np.ndarray, diverged: bool) -> tuple[float, str]:
+    if len(smoothed) < _FEWEST_POINTS:
+        if len(rates) < _FEWEST_POINTS:
+            return math.nan, f"too few points: {len(rates)} rates, at least {_FEWEST_POINTS} needed"
+        return math.nan, (
+            f"too few points: the loss blew up after {len(smoothed)} steps; lower min_lr"
+        )
+    finite = np.isfinite(smoothed)
+    if not finite.any():
+        return math.nan, "the loss is not a number from the start; check the data"
+    best = int(np.nanargmin(np.where(finite, smoothed, np.inf)))
+    if smoothed[best] > 0.98 * smoothed[0]:
+        return math.nan, "the loss never fell; check the data, the labels and the initialisation"
+    if not diverged and best > 0.95 * (len(smoothed) - 1):
+        return math.nan, f"the loss still falls at {rates[best]:.2g}; raise max_lr"
+    return float(rates[best] / 10), f"the smoothed loss is lowest at a rate of {rates[best]:.2g}"
+
+
+@contextmanager
+def _left_as_found(model: Any, x: np.ndarray, keras: Any) -> Iterator[None]:
+    """Put back every variable of model and optimizer and every random generator at the end."""
+    import random
+
+    from keras.src.backend.common import global_state
+
+    optimizer = model.optimizer
+    if not model.built:
+        model(x[:1])
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    # Nadam keeps one number (`_u_product`) that `optimizer.variables` leaves out.
+    hidden = [v for v in vars(optimizer).values() if isinstance(v, keras.Variable)]
+    variables = {id(v): v for v in [*model.variables, *optimizer.variables, *hidden]}.values()
+    seeds = global_state.get_global_attribute("global_seed_generator")
+    found = [(v, v.numpy()) for v in [*variables, *([seeds.state] if seeds else [])]]
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        for variable, value in found:
+            variable.assign(value)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def _check(
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    min_lr: float,
+    max_lr: float,
+    batch_size: int,
+    divergence: float,
+) -> None:
+    from coursekit.base.keras import keras
+
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        raise ArgumentError(
+            "model: expected a compiled model, got one without an optimizer; "
+            "call model.compile first."
+        )
+    if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        raise ArgumentError(
+            "model: expected an optimizer with a plain learning rate, got the schedule "
+            f"{type(optimizer._learning_rate).__name__}; compile with a number for the range test."
+        )
+    if len(x) != len(y):
+        raise ArgumentError(f"x and y: expected the same length, got {len(x)} and {len(y)}.")
+    if len(x) == 0:
+        raise ArgumentError("x: expected at least one sample, got none.")
+    if not (0 < min_lr < max_lr < math.inf):
+        raise ArgumentError(
+            f"min_lr and max_lr: expected 0 < min_lr < max_lr, got {min_lr!r} and {max_lr!r}."
+        )
+    if batch_size < 1:
+        raise ArgumentError(f"batch_size: expected a number from 1 up, got {batch_size!r}.")
+    if not divergence > 1:
+        raise ArgumentError(f"divergence: expected a factor above 1, got {divergence!r}.")

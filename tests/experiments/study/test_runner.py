@@ -1,0 +1,442 @@
+"""The study's loop and memory: resuming, damage, locks, dying workers, full disks, interrupts."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from coursekit.errors import ArgumentError
+from coursekit.experiments import study
+from coursekit.experiments.study import records as records_module
+from coursekit.experiments.study.records import read_record, write_record
+
+HERE = Path(__file__).parent
+SCRIPT = """
+import sys
+import toy_study
+from coursekit.experiments.study import commands, runner
+if __name__ == "__main__":
+    runner._real_trainer = lambda: toy_study.TRAINER
+    from coursekit.errors import CourseError
+    try:
+        commands.app(sys.argv[1:])
+    except CourseError as error:
+        sys.exit(f"error: {error}")
+"""
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(HERE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[2])]))
+    monkeypatch.setenv("COURSEKIT_HEADLESS", "1")
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    monkeypatch.setenv("TOY_FOLDER", str(ledger))
+    import toy_study
+
+    return toy_study
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "study"
+
+
+@pytest.fixture
+def run(toy, out):
+    def run(**changes):
+        settings = {"profile": "quick", "seeds": 2, "out": out, "trainer": toy.TRAINER}
+        return study.run(**{**settings, "variants": "baseline,selu", **changes})
+
+    return run
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "toy_command.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def start(script, out, *more, **options):
+    command = [sys.executable, str(script), "run", "--profile", "quick", "--out", str(out), *more]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, **options)
+
+
+def files(out):
+    return {path.name: path.read_bytes() for path in (out / "records").glob("*.json")}
+
+
+def results(out):
+    """What the records say, without what differs from process to process."""
+    found = {path.stem: read_record(path) for path in (out / "records").glob("*.json")}
+    for record in found.values():
+        del record["token"], record["threads"]
+    return found
+
+
+def leftovers(out):
+    return [path.name for path in out.rglob("*.tmp")]
+
+
+def test_each_variant_and_seed_becomes_one_record(run, out, toy):
+    found = run()
+    assert {(r["variant"], r["seed"]) for r in found} == {
+        ("baseline", 0),
+        ("baseline", 1),
+        ("selu", 0),
+        ("selu", 1),
+    }
+    assert len(files(out)) == 2 * 2 + 2 * 2  # two rates tried and two seeds for each of two
+    assert sorted(toy.ledger("finished")) == sorted(name[:-5] for name in files(out))
+
+
+def test_a_record_says_what_was_done_with_what(run):
+    record = run(variants="selu", seeds=1)[0]
+    assert record["profile"] == "quick"
+    assert record["data"]["fingerprint"] == "toy-images"
+    assert record["source"] == "generated"
+    assert record["data"]["n_train"] == 100
+    assert record["budget"]["epochs"] == study.PROFILES["quick"].epochs
+    assert {"history", "best_epoch", "test_accuracy", "seconds", "threads"} <= record.keys()
+
+
+def test_runs_use_the_rate_with_the_best_validation_accuracy_of_their_variant(run, out):
+    found = run(variants="selu", seeds=1)
+    trials = [r for r in study.load_records(out) if r["kind"] == "search"]
+    assert len(trials) == study.PROFILES["quick"].search_rates
+    best = max(trials, key=lambda trial: trial["validation_accuracy"])
+    assert found[0]["learning_rate"] == best["learning_rate"]
+    assert {trial["seed"] for trial in trials}.isdisjoint({r["seed"] for r in found})
+
+
+def test_a_second_start_trains_nothing_and_changes_no_file(run, out, toy):
+    run()
+    before, trained = files(out), len(toy.ledger("started"))
+    run()
+    assert files(out) == before
+    assert len(toy.ledger("started")) == trained
+
+
+def test_more_seeds_and_variants_add_to_what_is_there(run, out):
+    run(seeds=1, variants="selu")
+    before = files(out)
+    run(seeds=3, variants="selu,one_cycle")
+    assert len(files(out)) == 2 * 2 + 2 * 3
+    assert before.items() <= files(out).items()
+
+
+def test_results_do_not_depend_on_the_number_of_workers_or_the_order(run, out, tmp_path):
+    run(workers=1)
+    run(workers=3, out=tmp_path / "other")
+    run(workers=1, variants="selu", seeds=1, out=tmp_path / "third")
+    assert results(out) == results(tmp_path / "other")
+    assert results(tmp_path / "third").items() <= results(out).items()
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("run-selu-0", lambda text: text[: len(text) // 2]),
+        ("run-selu-0", lambda text: ""),
+        ("run-selu-0", lambda text: text.replace('"best_epoch": ', '"best_epoch": 1')),
+        ("run-selu-0", lambda text: "[1, 2]"),
+        ("run-selu-0", lambda text: "\0" * len(text)),
+        ("search-selu-0.0005", lambda text: text[:-40]),
+    ],
+    ids=["cut", "empty", "changed", "list", "zeros", "search"],
+)
+def test_a_damaged_record_is_set_aside_and_done_again_aloud(run, out, capsys, name, damage):
+    run(variants="selu")
+    before = results(out)
+    path = out / "records" / f"{name}.json"
+    damaged = damage(path.read_text())
+    path.write_text(damaged)
+    capsys.readouterr()
+    run(variants="selu")
+    said = capsys.readouterr().out
+    assert f"{name}.json" in said
+    assert "is done again" in said
+    assert results(out) == before
+    assert (out / "set_aside" / f"{name}-1.json").read_text() == damaged
+
+
+def test_a_whole_file_that_lacks_a_result_is_damaged_too(run, out, capsys):
+    run(variants="selu")
+    path = out / "records" / "run-selu-1.json"
+    record = read_record(path)
+    del record["best_epoch"]
+    write_record(path, record)
+    run(variants="selu")
+    assert "lacks best_epoch" in capsys.readouterr().out
+    assert "best_epoch" in read_record(path)
+
+
+def test_a_half_written_record_is_removed_and_done_again_aloud(run, out, capsys):
+    run(variants="selu", seeds=1)
+    (out / "records" / ".run-selu-1.json.4711.tmp").write_text('{"format": 1, "kin')
+    run(variants="selu", seeds=2)
+    assert "selu, seed 1 was left half written" in capsys.readouterr().out
+    assert not leftovers(out)
+
+
+def test_a_record_of_another_code_revision_or_rate_is_set_aside_and_done_again(run, out, capsys):
+    run(variants="selu")
+    before = results(out)
+    for seed, change in ((0, {"revision": 99}), (1, {"learning_rate": 0.123})):
+        path = out / "records" / f"run-selu-{seed}.json"
+        write_record(path, {**read_record(path), **change})
+    capsys.readouterr()
+    run(variants="selu")
+    said = capsys.readouterr().out
+    assert "run-selu-0.json has another revision" in said
+    assert "run-selu-1.json has another learning rate" in said
+    assert results(out) == before
+
+
+def test_a_record_under_the_name_of_another_seed_is_not_believed(run, out):
+    run(variants="selu")
+    before = results(out)
+    (out / "records" / "run-selu-1.json").write_bytes(
+        (out / "records" / "run-selu-0.json").read_bytes()
+    )
+    run(variants="selu")
+    assert results(out) == before
+
+
+def test_a_folder_of_another_profile_is_refused_before_training(run, out, toy):
+    run(variants="selu")
+    before, trained = files(out), len(toy.ledger("started"))
+    with pytest.raises(study.StudyError, match="another profile and another budget"):
+        run(variants="selu", profile="standard")
+    assert files(out) == before
+    assert len(toy.ledger("started")) == trained
+
+
+def test_a_folder_of_other_images_is_refused(run, monkeypatch):
+    run(variants="selu")
+    monkeypatch.setenv("TOY_IMAGES", "other-images")
+    with pytest.raises(study.StudyError, match="another data"):
+        run(variants="selu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"variants": "baseline,sellu"}, ArgumentError, "batch_norm.*got 'sellu'"),
+        ({"variants": " , "}, ArgumentError, "got none"),
+        ({"variants": []}, ArgumentError, "got none"),
+        ({"seeds": 0}, ArgumentError, "seeds: .*got 0"),
+        ({"seeds": 2.5}, TypeError, "seeds"),
+        ({"workers": 0}, ArgumentError, "workers: .*got 0"),
+        ({"workers": True}, TypeError, "workers"),
+        ({"profile": "fast"}, ArgumentError, "quick, standard or full"),
+        ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, ArgumentError, "together with"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_touched(run, out, changes, error, message):
+    with pytest.raises(error, match=message):
+        run(**changes)
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(study.StudyError, match="out: expected a folder to write to"):
+        run(out=tmp_path / "file" / "study")
+
+
+def test_a_worker_that_dies_once_costs_nothing_but_a_note(run, toy, monkeypatch, capsys):
+    monkeypatch.setenv("TOY_KILL", "run-selu-1")
+    assert len(run()) == 4
+    assert "selu, seed 1: the worker process died (killed by signal 9)" in capsys.readouterr().out
+    assert toy.ledger("finished").count("run-selu-1") == 1
+
+
+def test_a_run_whose_worker_dies_twice_is_reported_and_the_others_go_on(run, out, monkeypatch):
+    monkeypatch.setenv("TOY_KILL", "run-selu-0")
+    monkeypatch.setenv("TOY_TIMES", "2")
+    with pytest.raises(study.StudyError, match=r"1 of 8 trainings failed \(selu, seed 0: .*twice"):
+        run()
+    assert len(files(out)) == 7
+    assert len(run()) == 4
+
+
+def test_a_training_that_raises_is_reported_and_the_others_go_on(run, out, monkeypatch):
+    monkeypatch.setenv("TOY_RAISE", "run-baseline-1")
+    with pytest.raises(study.StudyError, match="MemoryError: no room for the toy"):
+        run()
+    assert len(files(out)) == 7
+    assert len(run()) == 4
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(run, out, monkeypatch):
+    calls = []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records_module.os, "fsync", fsync)
+        with pytest.raises(study.StudyError, match="the disk is full; what is done is kept"):
+            run()
+    assert len(files(out)) == 2  # the third write was the list of what was asked for
+    assert not leftovers(out)
+    before = files(out)
+    assert len(run()) == 4
+    assert before.items() <= files(out).items()
+
+
+def test_writing_a_record_turns_numbers_that_are_not_finite_into_null(tmp_path):
+    write_record(tmp_path / "r.json", {"loss": [1.5, float("nan")], "top": float("inf")})
+    assert read_record(tmp_path / "r.json") == {"loss": [1.5, None], "top": None}
+
+
+def test_a_failed_write_leaves_the_file_as_it_was(tmp_path):
+    write_record(tmp_path / "r.json", {"seed": 1})
+    with pytest.raises(TypeError):
+        write_record(tmp_path / "r.json", {"seed": object()})
+    assert read_record(tmp_path / "r.json") == {"seed": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_without_dask_a_scheduler_is_refused_with_what_to_install(run, out, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ArgumentError, match=r"pip install \"dask\[distributed\]\""):
+        run(scheduler="tcp://127.0.0.1:8786")
+    assert not out.exists()
+
+
+def test_two_studies_on_one_folder_share_the_work(script, out, toy, monkeypatch):
+    monkeypatch.setenv("TOY_SECONDS", "0.03")
+    both = [start(script, out, "--seeds", "3") for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0], [p.communicate() for p in both]
+    for process in both:
+        process.communicate()
+    finished = toy.ledger("finished")
+    assert len(finished) == len(set(finished)) == len(files(out)) == 5 * (2 + 3)
+    workers = {line.split()[1] for line in toy.ledger("started")}
+    assert len(workers) > 2, "one of the two did all the work"
+
+
+def test_an_interrupt_ends_in_one_sentence_and_keeps_what_is_done(script, out, toy, monkeypatch):
+    monkeypatch.setenv("TOY_SECONDS", "0.1")
+    process = start(script, out, start_new_session=True)
+    wait_until(lambda: len(files(out)) >= 3)
+    os.killpg(process.pid, signal.SIGINT)
+    errors = process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+    assert errors.strip() == (
+        "coursekit: interrupted; what is done is kept, and the same command goes on from there."
+    )
+    assert not leftovers(out)
+    assert 3 <= len(files(out)) < 5 * 7
+    assert no_workers_left(toy)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal masks")
+def test_an_interrupt_while_a_worker_starts_comes_afterwards_and_spares_the_worker():
+    code = """
+        import os, signal, subprocess, sys
+        from coursekit.experiments.study.workers import _interrupts_held_back
+        try:
+            with _interrupts_held_back():
+                child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+                os.kill(os.getpid(), signal.SIGINT)
+                print("started")
+            print("lost")
+        except KeyboardInterrupt:
+            print("interrupted")
+        child.send_signal(signal.SIGINT)
+        child.communicate(b"\\n")
+        print(child.returncode)
+    """
+    said = subprocess.check_output([sys.executable, "-c", textwrap.dedent(code)], text=True)
+    assert said.split() == ["started", "interrupted", "0"]
+
+
+def test_workers_end_when_the_study_is_killed(script, out, toy, monkeypatch):
+    monkeypatch.setenv("TOY_SECONDS", "30")
+    process = start(script, out, "--workers", "2")
+    wait_until(lambda: len(toy.ledger("started")) == 2)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: no_workers_left(toy))
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_each_run_is_done_once_with_the_results_of_a_quiet_study(
+    script, tmp_path, toy, run, monkeypatch
+):
+    run(out=tmp_path / "quiet", variants=None, seeds=5)
+    expected = results(tmp_path / "quiet")
+    monkeypatch.setenv("TOY_SECONDS", "0.04")
+    moments = random.Random(1)
+    kills, folder, resumed = 0, 0, 0
+    while kills < 20:
+        out = tmp_path / f"study{folder}"
+        before = files(out)
+        enough = len(toy.ledger("started")) + moments.randint(0, 6)
+        process = start(script, out, "--seeds", "5")
+        wait_until(
+            lambda p=process, n=enough: p.poll() is not None or len(toy.ledger("started")) >= n
+        )
+        time.sleep(moments.uniform(0, 0.15))
+        if process.poll() is None:
+            process.kill()
+            kills += 1
+        errors = process.communicate()[1]
+        after = files(out)
+        assert before.items() <= after.items(), "a finished run was lost or repeated"
+        resumed += 0 < len(before) < len(after)
+        assert process.returncode in (0, -signal.SIGKILL), errors
+        if process.returncode == 0:
+            assert results(out) == expected
+            folder += 1
+    last = start(script, out, "--seeds", "5")
+    errors = last.communicate(timeout=60)[1]
+    assert last.returncode == 0, errors
+    assert results(out) == expected
+    assert resumed >= 3, "the kills came too early or too late to prove anything"
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def no_workers_left(toy):
+    for line in toy.ledger("started"):
+        try:
+            if psutil.Process(int(line.split()[1])).status() != psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.NoSuchProcess:
+            continue
+    return True
+
+
+def test_the_list_of_what_was_asked_for_grows_and_survives_damage(run, out, capsys):
+    run(variants="selu", seeds=2)
+    run(variants="baseline", seeds=1)
+    asked = json.loads((out / "study.json").read_text())
+    assert (asked["variants"], asked["seeds"]) == (["selu", "baseline"], [0, 1])
+    (out / "study.json").write_text("{")
+    assert len(run(variants="baseline", seeds=1)) == 1
+    assert read_record(out / "study.json")["variants"] == ["baseline"]

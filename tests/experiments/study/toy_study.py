@@ -1,0 +1,68 @@
+"""Trainings of milliseconds, which `tests/test_study*.py` put in the place of the real ones.
+
+It stands in a module of its own because worker processes import it by name. TOY_FOLDER is where it
+keeps its ledger; TOY_SECONDS is how long an epoch takes; TOY_KILL and TOY_RAISE name a job whose
+worker dies or whose training raises, the first TOY_TIMES times.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+import zlib
+from pathlib import Path
+
+from coursekit.experiments.study import DataInfo, Trainer
+
+
+def describe(budget):
+    return DataInfo("toy", "generated", os.environ.get("TOY_IMAGES", "toy-images"), 100, 50, 50)
+
+
+def train(job, tell):
+    began = time.time()
+    _note("started", f"{job.key} {os.getpid()}")
+    state = zlib.crc32(job.variant.encode()) + 31 * job.seed
+    accuracies = []
+    for epoch in range(1, job.epochs + 1):
+        time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
+        state = (1_103_515_245 * state + 12_345) % 2**31
+        accuracies.append((state % 1000) / 1000 - abs(job.learning_rate - 5e-4))
+        tell(epoch, {"val_accuracy": accuracies[-1]})
+    if job.key == os.environ.get("TOY_KILL") and _first_times():
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.key == os.environ.get("TOY_RAISE") and _first_times():
+        raise MemoryError("no room for the toy")
+    best = max(range(len(accuracies)), key=lambda i: accuracies[i])
+    _note("finished", job.key)
+    _note("spans", f"{job.key} {began} {time.time()}")
+    return {
+        "history": {"val_accuracy": accuracies},
+        "best_epoch": best + 1,
+        "validation_accuracy": accuracies[best],
+        "test_accuracy": accuracies[best] - 0.01,
+        "seconds": 1.0,
+        "seconds_per_epoch": 0.5,
+        "threads": job.threads,
+        "token": uuid.uuid4().hex,
+    }
+
+
+def ledger(name):
+    path = Path(os.environ["TOY_FOLDER"]) / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _note(name, line):
+    with (Path(os.environ["TOY_FOLDER"]) / name).open("a") as file:
+        file.write(line + "\n")
+
+
+def _first_times():
+    _note("accidents", "one")
+    return len(ledger("accidents")) <= int(os.environ.get("TOY_TIMES", "1"))
+
+
+TRAINER = Trainer(describe, train)
