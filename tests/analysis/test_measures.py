@@ -155,7 +155,7 @@ def test_wrong_shapes_are_refused():
         ([0, 5], 10, ArgumentError, "labels must lie in 0 to 4, but run from 0 to 5"),
         ([-1, 0], 10, ArgumentError, "labels must lie in 0 to 4"),
         ([0.0, 1.0], 10, TypeError, "whole numbers, but have the type float64"),
-        ([0, 1], 0, ArgumentError, "bins must be a whole number from 1 on, but is 0"),
+        ([0, 1], 0, ArgumentError, "bins: expected a whole number from 1 up, got 0"),
         ([0, 1], True, ArgumentError, "bins must be"),
         ([0, 1], 2.5, TypeError, "bins must be"),
     ],

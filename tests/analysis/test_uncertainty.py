@@ -429,11 +429,11 @@ def test_a_model_no_longer_used_is_freed(build):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"samples": 0}, ArgumentError, "samples must be a whole number from 1 on, but is 0"),
+        ({"samples": 0}, ArgumentError, "samples: expected a whole number from 1 up, got 0"),
         ({"samples": True}, ArgumentError, "samples must be"),
         ({"samples": 2.5}, TypeError, "samples must be"),
         ({"batch_size": 0}, ArgumentError, "batch_size must be"),
-        ({"seed": -1}, ArgumentError, "seed must be a whole number from 0 on, but is -1"),
+        ({"seed": -1}, ArgumentError, "seed: expected a whole number from 0 up, got -1"),
         ({"seed": "a"}, TypeError, "seed must be"),
         ({"x": np.empty((0, 6))}, ArgumentError, "at least one input"),
         ({"x": np.ones((2, 5))}, ArgumentError, r"x must have the shape \(n, 6\), .*\(2, 5\)"),

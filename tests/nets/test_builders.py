@@ -131,13 +131,13 @@ def test_the_selu_net_keeps_mean_and_deviation_on_standardised_inputs():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"input_shape": (0,)}, "input_shape must be a whole number from 1 on, but is 0"),
-        ({"n_classes": 1}, "n_classes must be a whole number from 2 on, but is 1"),
+        ({"input_shape": (0,)}, "input_shape: expected a whole number from 1 up, got 0"),
+        ({"n_classes": 1}, "n_classes: expected a whole number from 2 up, got 1"),
         ({"hidden": -1}, "hidden must be"),
         ({"hidden": True}, "hidden must be"),
         ({"units": 0}, "units must be"),
-        ({"dropout": 1.0}, r"dropout must be a rate in \[0, 1\), but is 1.0"),
-        ({"alpha_dropout": float("nan")}, "alpha_dropout must be a rate"),
+        ({"dropout": 1.0}, r"dropout: expected a number in \[0, 1\), got 1.0"),
+        ({"alpha_dropout": float("nan")}, "alpha_dropout: expected a number"),
         ({"activation": "swoosh"}, r"activation must be a name Keras knows.*'swoosh'"),
         ({"initializer": "she_normal"}, r"initializer must be a name Keras knows.*'she_normal'"),
     ],

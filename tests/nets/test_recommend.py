@@ -187,8 +187,8 @@ def test_the_text_tells_the_truth_about_the_model():
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"hidden": 0}, "hidden must be a whole number from 1 on, but is 0"),
-        ({"n_train": 0}, "n_train must be a whole number from 1 on"),
+        ({"hidden": 0}, "hidden: expected a whole number from 1 up, got 0"),
+        ({"n_train": 0}, "n_train: expected a whole number from 1 up"),
         ({"units": 0}, "units must be"),
         (
             {"needs": "speed"},

@@ -101,7 +101,7 @@ def test_a_function_passes_through_get():
         ({"scale": -1}, "scale must be"),
         ({"mode": "fan_inn"}, "mode must be one of fan_in, fan_out, fan_avg, got 'fan_inn'"),
         ({"distribution": "normal"}, "distribution must be one of truncated_normal"),
-        ({"seed": -1}, "seed must be a whole number from 0 on"),
+        ({"seed": -1}, "seed: expected a whole number from 0 up"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

@@ -205,7 +205,7 @@ def test_fractional_labels_are_a_type_error():
         (lambda: nn.Dropout(1), r"rate must be a number in \[0, 1\), got 1"),
         (lambda: nn.Dropout(-0.1), "rate must be"),
         (lambda: nn.Dropout(float("nan")), "rate must be"),
-        (lambda: nn.Dense(0, 3), "fan_in must be a whole number from 1 on"),
+        (lambda: nn.Dense(0, 3), "fan_in: expected a whole number from 1 up"),
         (lambda: nn.BatchNorm(3, epsilon=0), r"epsilon must be a number in \(0, inf\)"),
         (lambda: nn.BatchNorm(3, momentum=1.1), r"momentum must be a number in \[0, 1\]"),
         (lambda: nn.Activation("rellu"), "no activation 'rellu'"),
@@ -232,5 +232,5 @@ def test_bad_inputs_are_refused():
         layer.backward(np.ones((1, 2)))
     with pytest.raises(TypeError, match="x must be an array of real numbers"):
         layer.forward([["a", "b", "c"]])
-    with pytest.raises(TypeError, match="fan_in must be a whole number"):
+    with pytest.raises(TypeError, match="fan_in: expected a whole number"):
         nn.Dense(2.5, 2)
