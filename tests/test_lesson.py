@@ -6,25 +6,8 @@ import sys
 
 import pytest
 
-from coursekit.base.environment import current_profile
 from coursekit.errors import ArgumentError
 from coursekit.lesson import Lab, setup
-
-
-def test_the_profile_comes_from_the_argument_then_the_environment_then_the_default(monkeypatch):
-    monkeypatch.setenv("COURSEKIT_PROFILE", "quick")
-    assert current_profile("full") == "full"
-    assert current_profile() == "quick"
-    monkeypatch.setenv("COURSEKIT_PROFILE", "")
-    assert current_profile() == "standard"
-
-
-def test_an_unknown_profile_is_named_with_where_it_came_from(monkeypatch):
-    with pytest.raises(ArgumentError, match=r"^profile: expected .* got 'fast'"):
-        current_profile("fast")
-    monkeypatch.setenv("COURSEKIT_PROFILE", "slow")
-    with pytest.raises(ArgumentError, match=r"^COURSEKIT_PROFILE: expected"):
-        current_profile()
 
 
 @pytest.mark.parametrize(("profile", "value"), [("quick", 1), ("standard", 2), ("full", 3)])
