@@ -35,11 +35,10 @@ def test_the_readmes_tables_are_those_of_the_courses_own_study():
 
 
 def test_every_link_of_the_documents_leads_to_a_file():
-    for name in ("README.md", "CONTRIBUTING.md", "docs/glossary.md"):
-        text = (ROOT / name).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)#]+)\)", text):
-            there = ((ROOT / name).parent / target).exists()
-            assert target.startswith("https://") or there, f"{name}: {target}"
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            there = (page.parent / target).exists()
+            assert target.startswith("https://") or there, f"{page.name}: {target}"
 
 
 def test_every_built_notebook_is_on_the_readmes_map():
@@ -85,7 +84,7 @@ def test_the_maps_give_the_minutes_that_the_notebooks_say():
 
 
 def test_each_point_of_the_map_is_taught_in_a_section_that_exists():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "authors" / "curriculum.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d\d) \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)
     assert {number for number, _ in rows} == {f"{n:02}" for n in range(1, 16)}
     for number, section in rows:
@@ -96,7 +95,7 @@ def test_each_point_of_the_map_is_taught_in_a_section_that_exists():
             for line in source.read_text(encoding="utf-8").splitlines()
             if line.startswith("# ##")
         ]
-        assert section in headings, f"CONTRIBUTING.md: lesson {number} has no section {section!r}"
+        assert section in headings, f"curriculum.md: lesson {number} has no section {section!r}"
 
 
 def test_links_between_notebooks_lead_to_a_notebook():
