@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+import operator
+import re
 import subprocess
 import sys
 
 import pytest
+
+import coursekit
+from coursekit.base.environment import ROOT
 
 LIGHT = [
     "coursekit",
@@ -47,12 +52,24 @@ def test_what_runs_before_the_installation_loads_the_standard_library_only(modul
 
 
 def test_every_name_of_the_package_is_there():
-    code = "import coursekit as ck; [getattr(ck, name) for name in ck.__all__ if name in ck._NAMES]"
+    code = "import coursekit as ck; [getattr(ck, name) for name in ck.__all__]"
     assert "tensorflow" in loaded_by(code)
 
 
-def test_unknown_name_says_which_there_are():
-    import coursekit
+def test_every_name_that_notebooks_and_pages_use_is_there():
+    pages = [*ROOT.glob("sources/**/*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
+    used = sorted(set(re.findall(r"\bck((?:\.[A-Za-z_]\w*)+)", text)))
+    assert len(used) > 40
+    lost = []
+    for name in used:
+        try:
+            operator.attrgetter(name[1:])(coursekit)
+        except AttributeError:
+            lost.append(f"ck{name}")
+    assert not lost
 
+
+def test_unknown_name_says_which_there_are():
     with pytest.raises(AttributeError, match=r"no attribute 'lod'; it has .*load"):
         _ = coursekit.lod
