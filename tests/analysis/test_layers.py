@@ -357,7 +357,10 @@ def test_loggers_measure_before_and_after_each_epoch_and_change_no_training():
     [
         (lambda m: d.layer_statistics(m, X[:0]), "x must hold at least one sample"),
         (lambda m: d.layer_statistics(m, 3.0), "x must hold at least one sample"),
-        (lambda m: d.layer_statistics(m, X, batch_size=0), "batch_size must be"),
+        (
+            lambda m: d.layer_statistics(m, X, batch_size=0),
+            "batch_size: expected a whole number from 1 up, got 0",
+        ),
         (lambda m: d.layer_statistics(m, X, saturation=0.5), "saturation must lie between"),
         (lambda m: d.gradient_norms(m, X, Y[:3]), "got 20 and 3 samples"),
         (lambda m: d.gradient_norms(stack(dense(3)), X, Y), "needs a loss"),

@@ -190,7 +190,7 @@ def test_a_schedule_starts_anew_and_can_be_replaced_either_way():
 def test_wrong_arguments_change_nothing(change):
     model = net()
     name = "keep" if change is transfer.freeze else "top"
-    for wrong, error in ((4, ArgumentError), (-1, ArgumentError), (True, ArgumentError),
+    for wrong, error in ((4, ArgumentError), (-1, ArgumentError), (True, TypeError),
                          ("one", TypeError)):  # fmt: skip
         with pytest.raises(error, match=name):
             change(model, **{name: wrong})
