@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from coursekit.analysis.running import Running
 from coursekit.base.keras import keras, tf
 from coursekit.base.layer_outputs import (
     as_array,
-    check_model,
     layer_outputs,
     leaves,
     samples,
-    state_restored,
 )
+from coursekit.base.numbers import number
+from coursekit.base.state import as_found, check_model
 from coursekit.base.table import Table
 from coursekit.errors import ArgumentError
 
@@ -90,15 +91,16 @@ def layer_statistics(
     layer  shape  mean   std  saturated  zero
     relu       2  1.75  1.79          –   0.5
     """
-    if not 0 < saturation < 0.5:
-        raise ArgumentError(f"saturation must lie between 0 and 0.5, got {saturation!r}.")
-    running: dict[str, _Running] = {}
+    saturation = number("saturation", saturation, 0, 0.5, ends="()")
+    running: dict[str, Running] = {}
     for name, layer, outputs in layer_outputs(model, x, batch_size):
         if name not in running:
-            running[name] = _Running(_LIMITS.get(_activation_name(layer)), saturation)
+            running[name] = Running(_LIMITS.get(_activation_name(layer)), saturation)
         running[name].add(outputs)
-    listed = [name for name, _ in leaves(model) if name in running]
-    return Table(running[name].row(name) for name in listed)
+    return Table(
+        LayerStatistics(name, one.shape, one.mean, one.std, one.saturated, one.zero)
+        for name, one in ((name, running[name]) for name, _ in leaves(model) if name in running)
+    )
 
 
 def gradient_norms(
@@ -148,7 +150,7 @@ def gradient_norms(
     variables = [weight for group in weights.values() for weight in group]
     if not variables:
         raise ArgumentError("The model has no trainable weights: build it, or unfreeze a layer.")
-    with state_restored(model), tf.GradientTape() as tape:
+    with as_found(model), tf.GradientTape() as tape:
         predictions = model(x, training=training)
         if loss is None:
             value = model.compute_loss(x, y, predictions, training=training)
@@ -271,35 +273,6 @@ class DeadUnitsLogger(_Logger):
     def __init__(self, x: Any, *, batch_size: int = 256) -> None:
         x = samples("x", x)
         super().__init__(lambda model: dead_units(model, x, batch_size=batch_size))
-
-
-class _Running:
-    """Mean, variance and shares of numbers that come batch by batch."""
-
-    def __init__(self, limits: tuple[float, float] | None, saturation: float) -> None:
-        self.limits, self.saturation = limits, saturation
-        self.n, self.mean, self.squares, self.n_saturated, self.n_zero = 0, 0.0, 0.0, 0, 0
-
-    def add(self, outputs: np.ndarray) -> None:
-        """Merge a batch into the totals (Chan, Golub & LeVeque 1979)."""
-        self.shape, n = outputs.shape[1:], outputs.size
-        total = self.n + n
-        with np.errstate(invalid="ignore", over="ignore"):  # a network that has blown up
-            mean = float(outputs.mean(dtype=np.float64))
-            self.squares += float(outputs.var(dtype=np.float64)) * n
-        self.squares += (mean - self.mean) ** 2 * self.n * n / total
-        self.mean += (mean - self.mean) * n / total
-        self.n = total
-        self.n_zero += int((outputs == 0).sum())
-        if self.limits:
-            low, high = self.limits[0] + self.saturation, self.limits[1] - self.saturation
-            self.n_saturated += int(((outputs <= low) | (outputs >= high)).sum())
-
-    def row(self, name: str) -> LayerStatistics:
-        """Return the statistics of all that was added."""
-        saturated = self.n_saturated / self.n if self.limits else float("nan")
-        std = float(np.sqrt(self.squares / self.n))
-        return LayerStatistics(name, self.shape, self.mean, std, saturated, self.n_zero / self.n)
 
 
 def _activation_name(layer: keras.layers.Layer) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
 from coursekit.base.keras import keras, tf
 from coursekit.base.numbers import whole_number
+from coursekit.base.state import as_found, check_model
 from coursekit.errors import ArgumentError
+
+Call = Callable[..., Any]
 
 
 def layer_outputs(
@@ -20,50 +23,47 @@ def layer_outputs(
     x, batch_size = samples("x", x), whole_number("batch_size", batch_size, least=1)
     check_model(model)
     seen: list[tuple[str, keras.layers.Layer, np.ndarray]] = []
-    with state_restored(model):
+    with as_found(model):
         for start in range(0, len(x), batch_size):
-            with _recording(leaves(model), seen):
+            with _recording(model, seen):
                 model(x[start : start + batch_size], training=False)
             yield from seen
             seen.clear()
 
 
 @contextmanager
-def _recording(named: list[tuple[str, keras.layers.Layer]], seen: list[Any]) -> Iterator[None]:
+def calls_wrapped(
+    layers: Iterable[keras.layers.Layer], wrap: Callable[[keras.layers.Layer, Call], Call]
+) -> Iterator[None]:
+    """Let each layer run `wrap(layer, layer.call)` in place of its `call`, within the block."""
+    with ExitStack() as stack:
+        for layer in {id(layer): layer for layer in layers}.values():
+            call = layer.call
+            wrapped = wrap(layer, call)
+            if "call" in vars(layer):
+                stack.callback(setattr, layer, "call", call)
+            else:
+                stack.callback(delattr, layer, "call")
+            layer.call = wrapped
+        yield
+
+
+@contextmanager
+def _recording(model: keras.Model, seen: list[Any]) -> Iterator[None]:
     """Note each layer's output as the model computes it; this works for any class of model."""
+    names = {id(layer): name for name, layer in leaves(model)}
 
-    def recorder(name: str, layer: keras.layers.Layer) -> Callable[..., Any]:
-        call = layer.call
-
+    def recorder(layer: keras.layers.Layer, call: Call) -> Call:
         def recorded(*args: Any, **kwargs: Any) -> Any:
             outputs = call(*args, **kwargs)
             if tf.is_tensor(outputs) and outputs.dtype.is_floating:
-                seen.append((name, layer, as_array(outputs)))
+                seen.append((names[id(layer)], layer, as_array(outputs)))
             return outputs
 
         return recorded
 
-    hooked = []
-    try:
-        for name, layer in named:
-            layer.call = recorder(name, layer)
-            hooked.append(layer)
+    with calls_wrapped([layer for _, layer in leaves(model)], recorder):
         yield
-    finally:
-        for layer in hooked:
-            del layer.call
-
-
-@contextmanager
-def state_restored(model: keras.Model) -> Iterator[None]:
-    """Give moving averages, dropout seeds and metrics back what they were."""
-    variables = [*model.non_trainable_variables, *model.metrics_variables]
-    before = [np.array(variable) for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
 
 
 def leaves(model: keras.Model) -> list[tuple[str, keras.layers.Layer]]:
@@ -98,11 +98,3 @@ def samples(name: str, value: Any) -> np.ndarray:
     if array.ndim == 0 or len(array) == 0:
         raise ArgumentError(f"{name} must hold at least one sample, its shape is {array.shape}.")
     return array
-
-
-def check_model(model: Any) -> None:
-    """Refuse anything but a Keras model that has its weights."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a Keras model, got {type(model).__name__}.")
-    if not model.built:
-        raise ArgumentError("The model has no weights yet: give it a keras.Input, or call it once.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
+
+import numpy as np
 
 from coursekit.errors import ArgumentError
 
@@ -29,17 +32,28 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
     return number
 
 
-def drop_rate(name: str, value: Any) -> float:
-    """Return `value` as a float in [0, 1).
+def number(name: str, value: Any, low: float, high: float = math.inf, *, ends: str = "[)") -> float:
+    """Return `value` as a float that lies in the interval.
 
-    >>> drop_rate("rate", 0.5)
-    0.5
+    `ends` is "[]", "[)", "(]" or "()": whether each end belongs to the interval.
 
-    Raises TypeError for what is no number, ArgumentError for one outside [0, 1).
+    >>> number("rate", 0, low=0, high=1)
+    0.0
+    >>> number("rate", 1.0, low=0, high=1)
+    Traceback (most recent call last):
+    coursekit.errors.ArgumentError: rate: expected a number in [0, 1), got 1.0.
+
+    Raises TypeError for what is no real number, ArgumentError for one outside the interval.
     """
-    if isinstance(value, str | bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}.")
-    rate = float(value)
-    if not 0 <= rate < 1:
-        raise ArgumentError(f"{name}: expected a number in [0, 1), got {value!r}.")
-    return rate
+    expected = f"{name}: expected a number in {ends[0]}{low:g}, {high:g}{ends[1]}, got {value!r}."
+    if isinstance(value, str | bytes | bool | np.bool_):
+        raise TypeError(expected)
+    try:
+        real = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(expected) from None
+    above = real >= low if ends[0] == "[" else real > low
+    below = real <= high if ends[1] == "]" else real < high
+    if not (above and below):
+        raise ArgumentError(expected)
+    return real

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from coursekit.base.keras import keras
-from coursekit.base.numbers import drop_rate, whole_number
+from coursekit.base.numbers import number, whole_number
 from coursekit.errors import ArgumentError
 
 __all__ = ["CIFAR10_VARIANTS", "cifar10_net", "mlp"]
@@ -81,10 +81,8 @@ def mlp(
     n_classes = whole_number("n_classes", n_classes, least=2)
     hidden = whole_number("hidden", hidden, least=0)
     units = whole_number("units", units, least=1)
-    dropout, alpha_dropout = (
-        drop_rate("dropout", dropout),
-        drop_rate("alpha_dropout", alpha_dropout),
-    )
+    dropout = number("dropout", dropout, 0, 1)
+    alpha_dropout = number("alpha_dropout", alpha_dropout, 0, 1)
 
     layers = [keras.Input(shape), keras.layers.Flatten()]
     for i in range(hidden):

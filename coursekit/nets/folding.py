@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from coursekit.base.keras import keras
-from coursekit.errors import ArgumentError
+from coursekit.nets.cloning import check_has_inputs, rebuilt, twin
 
 __all__ = ["fold_batch_norm"]
 
@@ -57,7 +57,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
         Without any BatchNorm to fold it is a copy.
 
     Raises:
-        ArgumentError: not a built Sequential or functional model.
+        ArgumentError, TypeError: not a built Sequential or functional model, no Keras model.
 
     >>> import keras
     >>> layers = [keras.layers.Dense(5, use_bias=False), keras.layers.BatchNormalization()]
@@ -65,25 +65,15 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     >>> model.count_params(), fold_batch_norm(model).count_params()
     (35, 20)
     """
+    check_has_inputs(model)
     sequential = isinstance(model, keras.Sequential)
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise ArgumentError(
-            "fold_batch_norm needs a Sequential or functional model that starts with a keras.Input."
-        )
     folds = _plan(model, _chain(model) if sequential else _trace(model))
     gone = {bn.name for fold in folds.values() for bn in (fold.before, fold.after) if bn}
-    if sequential:
-        kept = [
-            _twin(layer, layer.name in folds) for layer in model.layers if layer.name not in gone
-        ]
-        first = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
-        folded = keras.Sequential([first, *kept], name=model.name)
-    else:
-        folded = _clone(
-            model,
-            lambda layer: _twin(layer, layer.name in folds),
-            lambda layer, *args, **kw: args[0] if layer.name in gone else layer(*args, **kw),
-        )
+    folded = rebuilt(
+        model,
+        lambda layer: twin(layer, use_bias=True) if layer.name in folds else twin(layer),
+        without=gone,
+    )
     for layer in folded.layers:
         if layer.name in folds:
             original = model.get_layer(layer.name)
@@ -157,31 +147,9 @@ def _trace(model: keras.Model) -> _Graph:
         return outputs
 
     alive: list[Any] = []  # an id is only unique among living objects
-    clone = _clone(model, lambda layer: _twin(layer, False), call)
+    clone = rebuilt(model, call=call)
     graph.uses.update(made_by[id(tensor)] for tensor in clone.outputs if id(tensor) in made_by)
     return graph
-
-
-def _clone(model: keras.Model, clone_function: Any, call_function: Any) -> keras.Model:
-    """Clone without the compiled state: an optimizer made for other weights is of no use."""
-    bare = keras.Model(model.input, model.output, name=model.name)
-    starts = [layer for layer in model.layers if isinstance(layer, keras.layers.InputLayer)]
-    names = {id(layer.output): layer.name for layer in starts}
-    tensors = [
-        keras.Input(batch_shape=old.shape, dtype=old.dtype, name=names[id(old)])
-        for old in model.inputs
-    ]
-    inputs = keras.tree.pack_sequence_as(model.input, tensors)
-    return keras.models.clone_model(
-        bare, inputs, clone_function=clone_function, call_function=call_function
-    )
-
-
-def _twin(layer: keras.layers.Layer, with_bias: bool) -> keras.layers.Layer:
-    config = layer.get_config()
-    if with_bias:
-        config["use_bias"] = True
-    return layer.__class__.from_config(config)
 
 
 def _folded_weights(layer: keras.layers.Layer, fold: _Fold) -> list[np.ndarray]:

@@ -7,13 +7,12 @@ guidelines leave a number open ("deep", "few images"), the constants below say w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from coursekit.base.keras import keras
-from coursekit.base.numbers import whole_number
+from coursekit.base.numbers import number, whole_number
 from coursekit.base.table import Table
 from coursekit.errors import ArgumentError
 from coursekit.nets.builders import mlp
@@ -150,7 +149,9 @@ def recommend(
         raise ArgumentError(f"schedule must be 1cycle or performance, but is {schedule!r}")
     schedule = schedule or ("1cycle" if task.self_normalizing else "performance")
     algorithm = "AdamW" if _decays(task) else "Nesterov"
-    rate = _RATE[algorithm] if learning_rate is None else _rate(learning_rate)
+    rate = _RATE[algorithm]
+    if learning_rate is not None:
+        rate = number("learning_rate", learning_rate, 0, ends="()")
 
     model = _net(task)
     if algorithm == "AdamW":
@@ -172,15 +173,6 @@ def _needs(needs: Any) -> frozenset[str]:
     if unknown:
         raise ArgumentError(f"needs must be among {', '.join(_NEEDS)}, but holds {unknown[0]!r}")
     return found
-
-
-def _rate(value: Any) -> float:
-    if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
-        raise TypeError(f"learning_rate must be a number above 0, but is {value!r}")
-    rate = float(value)
-    if not (math.isfinite(rate) and rate > 0):
-        raise ArgumentError(f"learning_rate must be a number above 0, but is {value!r}")
-    return rate
 
 
 def _decays(task: _Task) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from coursekit.base.keras import keras
-from coursekit.base.numbers import whole_number
+from coursekit.base.numbers import number, whole_number
+from coursekit.base.state import Snapshot, check_model, fresh_optimizer
 from coursekit.errors import ArgumentError, CourseError
+from coursekit.nets.cloning import rebuilt
 
 __all__ = ["ModelChangedError", "clone", "freeze", "unchanged", "unfreeze"]
 
@@ -34,7 +34,7 @@ def clone(model: keras.Model) -> keras.Model:
         model: a built Sequential or functional model. It is not changed.
 
     Raises:
-        ArgumentError: not a built Sequential or functional model.
+        ArgumentError, TypeError: not a built Sequential or functional model, no Keras model.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
@@ -42,13 +42,7 @@ def clone(model: keras.Model) -> keras.Model:
     >>> bool((clone(model)(x) == model(x)).numpy().all()), clone(model).compiled
     (True, False)
     """
-    _check(model)
-    if not getattr(model, "inputs", None):
-        raise ArgumentError(
-            "clone: expected a built Sequential or functional model, one that starts with a "
-            f"keras.Input, got a {type(model).__name__}."
-        )
-    copy = _structure(model)
+    copy = rebuilt(model)
     copy.set_weights(model.get_weights())
     return copy
 
@@ -87,7 +81,11 @@ def freeze(model: keras.Model, *, keep: int = 1, learning_rate: float | None = N
 
 
 def unfreeze(
-    model: keras.Model, *, top: int | None = None, learning_rate: float | None = None
+    model: keras.Model,
+    *,
+    top: int | None = None,
+    batch_norm: bool = True,
+    learning_rate: float | None = None,
 ) -> None:
     """Make the last `top` layers that have weights trainable, and compile afresh.
 
@@ -95,9 +93,16 @@ def unfreeze(
     the last three. Compiling works as in `freeze`; give a lower `learning_rate` here, so that the
     reused weights are tuned and not thrown away.
 
+    A frozen BatchNormalization runs in inference mode, with the averages it was trained with.
+    Thawed, it takes the statistics of the new batches, and the first updates can destroy what the
+    model has learned (Keras' guide *Transfer learning & fine-tuning*): with few data leave it
+    frozen, `batch_norm=False`.
+
     Args:
         model: a built model, changed in place.
         top: number of layers, counted from the output; None for all.
+        batch_norm: whether frozen batch normalisation becomes trainable too, also within nested
+            models. One that is trainable already, as in a new head, stays so either way.
         learning_rate: of the new optimizer; by default that of the old one as it is now.
 
     Raises:
@@ -114,12 +119,15 @@ def unfreeze(
     top = len(layers) if top is None else whole_number("top", top, least=1)
     _at_most("top", top, layers)
     new = _new_optimizer(model, learning_rate)
+    kept = [] if batch_norm else _frozen_batch_norm(model)
     if not model.trainable:  # its layers' own flags are hidden: all of them count as frozen
         model.trainable = True
         for layer in layers:
             layer.trainable = False
     for layer in layers[-top:]:
         layer.trainable = True
+    for layer in kept:
+        layer.trainable = False
     _compile(model, new)
 
 
@@ -139,47 +147,27 @@ def unchanged(model: keras.Model) -> Iterator[None]:
     Traceback (most recent call last):
     coursekit.nets.transfer.ModelChangedError: 2 of 2 weights have changed, first ...output/kernel.
     """
-    _check(model)
-    before = [(weight, weight.numpy().tobytes()) for weight in model.weights]
+    check_model(model, built=False)
+    before = Snapshot(model.weights)
     yield
-    moved = [weight for weight, was in before if weight.numpy().tobytes() != was]
+    moved = before.changed()
     if moved:
         raise ModelChangedError(
             f"{len(moved)} of {len(before)} weights have changed, first {moved[0].path}."
         )
 
 
-def _check(model: Any) -> None:
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a Keras model, but is {type(model).__name__}")
-
-
-def _structure(model: keras.Model) -> keras.Model:
-    """Clone without the compiled state, which `clone_model` would copy or stumble over."""
-    if isinstance(model, keras.Sequential):
-        first = keras.Input(batch_shape=model.inputs[0].shape, dtype=model.inputs[0].dtype)
-        return keras.Sequential(
-            [first, *map(_twin, model.layers)], name=model.name, trainable=model.trainable
-        )
-    bare = keras.Model(model.input, model.output, name=model.name)
-    copy = keras.models.clone_model(bare, clone_function=_twin)
-    if not model.trainable:
-        copy.trainable = False
-    return copy
-
-
-def _twin(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
-        return _structure(layer)
-    return layer.__class__.from_config(layer.get_config())
-
-
 def _with_weights(model: Any) -> list[keras.layers.Layer]:
-    _check(model)
+    check_model(model, built=False)
     layers = [layer for layer in model.layers if layer.weights]
     if not layers:
         raise ArgumentError("The model has no layer with weights. Is it built? Give it an Input.")
     return layers
+
+
+def _frozen_batch_norm(model: keras.Model) -> list[keras.layers.Layer]:
+    layers = [part for part in model._flatten_layers() if not part.trainable or not model.trainable]
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def _at_most(what: str, number: int, layers: list[keras.layers.Layer]) -> None:
@@ -189,23 +177,19 @@ def _at_most(what: str, number: int, layers: list[keras.layers.Layer]) -> None:
         )
 
 
-def _new_optimizer(model: keras.Model, learning_rate: float | None) -> Any:
+def _new_optimizer(model: keras.Model, learning_rate: Any) -> keras.optimizers.Optimizer | None:
     """Return an optimizer like the model's without its memory, None if it is not compiled."""
     if not model.compiled:
         if learning_rate is not None:
             raise ArgumentError("learning_rate was given, but the model is not compiled.")
         return None
-    config = model.optimizer.get_config()
-    if learning_rate is not None:
-        if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
-            learning_rate = float(learning_rate)
-            if not 0 < learning_rate < np.inf:
-                raise ArgumentError(f"learning_rate must be above 0, but is {learning_rate}")
-        config["learning_rate"] = learning_rate
-    return type(model.optimizer).from_config(config)
+    schedule = keras.optimizers.schedules.LearningRateSchedule
+    if not (learning_rate is None or isinstance(learning_rate, schedule)):
+        learning_rate = number("learning_rate", learning_rate, 0, ends="()")
+    return fresh_optimizer(model.optimizer, learning_rate)
 
 
-def _compile(model: keras.Model, optimizer: Any) -> None:
+def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer | None) -> None:
     if optimizer is not None:
         # The settings themselves: `get_compile_config` cannot write down a function of your own.
         settings = model._compile_config.config

@@ -1,39 +1,15 @@
-"""Checks of arguments, each failing with one sentence that says what to do."""
+"""Arrays and seeds that a user gives: ready for use, or one sentence that says what is wrong."""
 
 from __future__ import annotations
 
 import random
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from coursekit.base.numbers import whole_number
-from coursekit.errors import ArgumentError
 
 Seed = int | np.random.Generator | None
-
-
-def number(name: str, value: Any, low: float, high: float = np.inf, *, ends: str = "[)") -> float:
-    """Return `value` as a float after checking that it lies in the interval.
-
-    `ends` is "[]", "[)", "(]" or "()": whether each end belongs to the interval.
-    Raises TypeError for anything but a real number, ArgumentError outside the interval.
-
-    >>> number("rate", 0, low=0, high=1)
-    0.0
-    >>> number("rate", 1.0, low=0, high=1)
-    Traceback (most recent call last):
-    coursekit.errors.ArgumentError: rate must be a number in [0, 1), got 1.0.
-    """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}.")
-    above = value >= low if ends[0] == "[" else value > low
-    below = value <= high if ends[1] == "]" else value < high
-    if not (above and below):
-        interval = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
-        raise ArgumentError(f"{name} must be a number in {interval}, got {value!r}.")
-    return float(value)
 
 
 def real_array(name: str, value: Any) -> np.ndarray:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.scratch._arguments import number, real_array
+from coursekit.base.numbers import number
+from coursekit.scratch._arguments import real_array
 
 
 def clip_by_value(gradient: Any, limit: float) -> np.ndarray:

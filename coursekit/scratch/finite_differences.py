@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.base.numbers import whole_number
+from coursekit.base.numbers import number, whole_number
 from coursekit.errors import ArgumentError
-from coursekit.scratch._arguments import number, real_array
+from coursekit.scratch._arguments import real_array
 
 
 def gradient_check(

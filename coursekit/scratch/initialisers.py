@@ -20,8 +20,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from coursekit.base.numbers import number
 from coursekit.errors import ArgumentError
-from coursekit.scratch._arguments import Seed, generator, number
+from coursekit.scratch._arguments import Seed, generator
 
 Initialiser = Callable[..., np.ndarray]
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit.base.numbers import whole_number
+from coursekit.base.numbers import number, whole_number
 from coursekit.scratch import activations
-from coursekit.scratch._arguments import Seed, generator, number
+from coursekit.scratch._arguments import Seed, generator
 from coursekit.scratch.base import Layer
 from coursekit.scratch.initialisers import Initialiser, zeros
 from coursekit.scratch.initialisers import get as get_initialiser

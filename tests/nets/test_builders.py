@@ -133,9 +133,8 @@ def test_the_selu_net_keeps_mean_and_deviation_on_standardised_inputs():
     [
         ({"input_shape": (0,)}, "input_shape: expected a whole number from 1 up, got 0"),
         ({"n_classes": 1}, "n_classes: expected a whole number from 2 up, got 1"),
-        ({"hidden": -1}, "hidden must be"),
-        ({"hidden": True}, "hidden must be"),
-        ({"units": 0}, "units must be"),
+        ({"hidden": -1}, "hidden: expected a whole number from 0 up, got -1"),
+        ({"units": 0}, "units: expected a whole number from 1 up, got 0"),
         ({"dropout": 1.0}, r"dropout: expected a number in \[0, 1\), got 1.0"),
         ({"alpha_dropout": float("nan")}, "alpha_dropout: expected a number"),
         ({"activation": "swoosh"}, r"activation must be a name Keras knows.*'swoosh'"),
@@ -148,10 +147,17 @@ def test_values_out_of_range_are_refused(arguments, message):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"input_shape": 6}, {"units": 10.5}, {"n_classes": "10"}, {"dropout": "0.1"}]
+    ("arguments", "message"),
+    [
+        ({"input_shape": 6}, "input_shape must be a tuple"),
+        ({"hidden": True}, "hidden: expected a whole number from 0 up, got True"),
+        ({"units": 10.5}, "units: expected a whole number from 1 up, got 10.5"),
+        ({"n_classes": "10"}, "n_classes: expected a whole number from 2 up, got '10'"),
+        ({"dropout": "0.1"}, "dropout: expected a number"),
+    ],
 )
-def test_wrong_types_are_refused(arguments):
-    with pytest.raises(TypeError, match="must be"):
+def test_wrong_types_are_refused(arguments, message):
+    with pytest.raises(TypeError, match=message):
         mlp(**{"input_shape": (6,), "n_classes": 3, "hidden": 1} | arguments)
 
 

@@ -211,9 +211,14 @@ def test_dropout_survives_for_monte_carlo_prediction():
 
 
 @pytest.mark.parametrize(
-    "model",
-    [keras.Sequential([L.Dense(3), BN()]), type("Own", (keras.Model,), {})(), L.Dense(2), None],
+    ("model", "error", "message"),
+    [
+        (keras.Sequential([L.Dense(3), BN()]), ArgumentError, "built Sequential or functional"),
+        (type("Own", (keras.Model,), {})(), ArgumentError, "built Sequential or functional"),
+        (L.Dense(2), TypeError, "expected a Keras model, got Dense"),
+        (None, TypeError, "expected a Keras model, got NoneType"),
+    ],
 )
-def test_anything_but_a_built_sequential_or_functional_model_is_refused(model):
-    with pytest.raises(ArgumentError, match="needs a Sequential or functional model"):
+def test_anything_but_a_built_sequential_or_functional_model_is_refused(model, error, message):
+    with pytest.raises(error, match=message):
         fold_batch_norm(model)

@@ -186,11 +186,85 @@ def test_a_schedule_starts_anew_and_can_be_replaced_either_way():
     assert float(model.optimizer.learning_rate) < 0.1
 
 
+@pytest.mark.parametrize("initial_scale", [None, 64.0])
+def test_mixed_precision_keeps_its_loss_scaling(initial_scale):
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.8)
+    if initial_scale:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=initial_scale)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = net(optimizer=optimizer)
+        train(model)
+        transfer.freeze(model, keep=1)
+        assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+        transfer.unfreeze(model, learning_rate=0.02)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert type(model.optimizer) is keras.optimizers.LossScaleOptimizer
+    assert model.optimizer.initial_scale == (initial_scale or 2.0**15)
+    assert model.optimizer.inner_optimizer.momentum == 0.8
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.02)
+    with pytest.raises(transfer.ModelChangedError, match="6 of 6"), transfer.unchanged(model):
+        train(model)
+
+
+@pytest.mark.parametrize("change", [transfer.freeze, transfer.unfreeze])
+@pytest.mark.parametrize("by", ["var_names", "var_list"])
+def test_variables_excluded_from_weight_decay_stay_excluded(change, by):
+    # With inputs and labels that give no gradient, only the decay moves the weights.
+    model = net(compiled=False)
+    model.compile(optimizer := keras.optimizers.AdamW(0.1, weight_decay=0.5), loss="mse")
+    bias = model.get_layer("output").bias
+    bias.assign([1.0, 2.0])
+    optimizer.exclude_from_weight_decay(**{by: ["bias"] if by == "var_names" else [bias]})
+    change(model)
+    kernel = model.get_layer("output").kernel.numpy()
+    weights = [weight for layer in model.layers for weight in layer.trainable_weights]
+    model.optimizer.apply([np.zeros(weight.shape, "float32") for weight in weights], weights)
+    np.testing.assert_array_equal(bias, [1.0, 2.0])
+    np.testing.assert_allclose(model.get_layer("output").kernel, kernel * 0.95, rtol=1e-5)
+
+
+def normalised():
+    keras.utils.set_random_seed(3)
+    inner = keras.Sequential([keras.Input((4,)), L.BatchNormalization(), L.Dense(4)])
+    body = [L.Dense(4), L.BatchNormalization(), L.ReLU(), inner]
+    head = [L.BatchNormalization(), L.Dense(2, "softmax")]
+    model = keras.Sequential([keras.Input((6,)), *body, *head])
+    model.compile("sgd", loss="sparse_categorical_crossentropy")
+    return model, [body[1], inner.layers[0], head[0]]
+
+
+@pytest.mark.parametrize("wholly", [False, True])
+def test_batch_normalisation_can_stay_frozen_while_the_rest_thaws(wholly):
+    model, norms = normalised()
+    transfer.freeze(model, keep=0 if wholly else 2)
+    if wholly:
+        model.trainable = False
+    transfer.unfreeze(model, batch_norm=False)
+    assert [norm.trainable for norm in norms] == [False, False, not wholly]
+    before = [[weight.numpy() for weight in norm.weights] for norm in norms]
+    train(model)
+    moved = [
+        not all(np.array_equal(*pair) for pair in zip(was, norm.weights, strict=True))
+        for was, norm in zip(before, norms, strict=True)
+    ]
+    assert moved == [False, False, not wholly]
+    assert all(layer.trainable for layer in model.layers if isinstance(layer, L.Dense))
+
+
+def test_batch_normalisation_thaws_with_the_rest_if_nothing_is_said():
+    model, norms = normalised()
+    transfer.freeze(model, keep=0)
+    transfer.unfreeze(model)
+    assert all(norm.trainable for norm in norms)
+
+
 @pytest.mark.parametrize("change", [transfer.freeze, transfer.unfreeze])
 def test_wrong_arguments_change_nothing(change):
     model = net()
     name = "keep" if change is transfer.freeze else "top"
-    for wrong, error in ((4, ArgumentError), (-1, ArgumentError), (True, ArgumentError),
+    for wrong, error in ((4, ArgumentError), (-1, ArgumentError), (True, TypeError),
                          ("one", TypeError)):  # fmt: skip
         with pytest.raises(error, match=name):
             change(model, **{name: wrong})

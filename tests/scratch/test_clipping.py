@@ -97,5 +97,5 @@ def test_no_gradients_are_no_gradients():
 @pytest.mark.parametrize("clip", CLIPPERS)
 @pytest.mark.parametrize("limit", [0, -1.0, float("nan")])
 def test_a_limit_that_is_not_positive_is_refused(clip, limit):
-    with pytest.raises(ArgumentError, match=r"limit must be a number in \(0, inf\)"):
+    with pytest.raises(ArgumentError, match=r"limit: expected a number in \(0, inf\)"):
         clip([1.0], limit)

@@ -97,7 +97,7 @@ def test_a_function_passes_through_get():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"scale": 0}, r"scale must be a number in \(0, inf\), got 0"),
+        ({"scale": 0}, r"scale: expected a number in \(0, inf\), got 0"),
         ({"scale": -1}, "scale must be"),
         ({"mode": "fan_inn"}, "mode must be one of fan_in, fan_out, fan_avg, got 'fan_inn'"),
         ({"distribution": "normal"}, "distribution must be one of truncated_normal"),
@@ -115,5 +115,5 @@ def test_unknown_name_is_refused_with_the_names_there_are():
 
 
 def test_text_as_a_number_is_a_type_error():
-    with pytest.raises(TypeError, match="std must be a number"):
+    with pytest.raises(TypeError, match="std: expected a number"):
         init.random_normal((2, 2), std="0.1")
