@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from typing import Any
 
@@ -32,19 +31,6 @@ def check_model(model: Any) -> None:
             "model: expected a compiled model, got one that is not; call "
             'model.compile(optimizer=..., loss=..., metrics=["accuracy"]) first.'
         )
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Return `value` as an int; raise unless it is a whole number from `least` up."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected a whole number from {least} up, got {value!r}.")
-    if number < least:
-        raise ArgumentError(f"{name}: expected a whole number from {least} up, got {number}.")
-    return number
 
 
 def pack(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from coursekit.base.console import say_once
 from coursekit.base.keras import keras
-from coursekit.training.programs import say_once
 
 _Terminate = keras.callbacks.TerminateOnNaN
 

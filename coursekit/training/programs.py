@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import time
 import weakref
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from coursekit.base.console import say_once
 from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
 from coursekit.training.arguments import reason
@@ -24,12 +24,6 @@ _WORTH_COMPILING = 500  # steps
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
 _NO_GRAPH_OPTIMIZER = "disable_meta_optimizer"
 _SLOW_IN_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"}
-
-
-@functools.cache
-def say_once(sentence: str) -> None:
-    """Print `sentence` the first time it comes up in this process."""
-    print(sentence)
 
 
 class Batches:

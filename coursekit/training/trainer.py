@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from coursekit.base.keras import keras
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 from coursekit.training import arguments
 from coursekit.training.hooks import Hooks
@@ -54,7 +55,7 @@ def fit(
         validation_data: `(x, y)` or `(x, y, sample_weight)`, evaluated after each epoch.
         callbacks: Keras callbacks.
         verbose: 0 nothing, 1 a progress bar, 2 a line per epoch; "auto" shows the bar at a terminal
-            or in a notebook, unless COURSEKIT_HEADLESS=1.
+            or in a notebook, unless COURSEKIT_HEADLESS is on.
         seed: of the shuffling; drawn from Python's `random` by default. Epoch k shuffles the same
             way in every run with that seed, in a resumed one too.
         sample_weight: weight of each row in the loss, shape (n,).
@@ -77,11 +78,11 @@ def fit(
     (5, True)
     """
     arguments.check_model(model)
-    epochs = arguments.whole_number("epochs", epochs, 1)
-    batch_size = arguments.whole_number("batch_size", batch_size, 1)
+    epochs = whole_number("epochs", epochs, least=1)
+    batch_size = whole_number("batch_size", batch_size, least=1)
     if seed is None:
         seed = random.randrange(2**32)
-    seed = arguments.whole_number("seed", seed, 0)
+    seed = whole_number("seed", seed, least=0)
     verbose = check_verbose(verbose)
     callbacks = _listed(callbacks)
     arrays = arguments.pack(x, y, sample_weight, class_weight)

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from coursekit.base import console
 from coursekit.base.keras import keras
 from coursekit.training import fit, programs
 from coursekit.training.one_cycle import OneCycle
@@ -18,7 +19,7 @@ VALID = (X[:13] + 0.1, Y[:13])
 
 @pytest.fixture(autouse=True)
 def _afresh():
-    programs.say_once.cache_clear()
+    console._said.clear()
 
 
 @pytest.fixture

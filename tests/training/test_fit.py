@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from coursekit.base import console
 from coursekit.base.keras import keras, tf
 from coursekit.training import fit, programs
 from coursekit.training.trainer import shuffled
@@ -335,7 +336,7 @@ def test_other_number_types_are_taken_as_model_fit_takes_them(dtype, xla):
 
 
 def test_a_model_that_asks_for_eager_steps_gets_them(capsys):
-    programs.say_once.cache_clear()
+    console._said.clear()
 
     def make():
         model = network()
@@ -347,7 +348,7 @@ def test_a_model_that_asks_for_eager_steps_gets_them(capsys):
 
 
 def test_what_xla_cannot_compile_is_said_once_and_trained_all_the_same(capsys, xla):
-    programs.say_once.cache_clear()
+    console._said.clear()
 
     class Unsupported(keras.Layer):
         def call(self, x):
