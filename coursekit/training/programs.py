@@ -229,8 +229,9 @@ def is_finite(logs: dict[str, Any]) -> bool:
 def loop_for(model: Any, kind: str, batches: Batches) -> Loop:
     """Return the loop of the model's "train" or "test" step, traced earlier where that is valid.
 
-    A traced step holds the optimizer, its class and its plain numbers, the metrics and the
-    trainable weights of the moment; when any of them is another one, it is traced anew.
+    A traced step holds what stands in for `train_step`, the optimizer and its plain numbers, the
+    metrics and the trainable weights of the moment; when any of these is another, it is traced
+    anew.
     """
     _forget_older_models(model)
     # Past Keras' attribute tracking; there it lives no longer than the model.
@@ -259,7 +260,7 @@ def _traced_in(model: Any) -> list:
     numbers = sorted((k, v) for k, v in vars(optimizer).items() if isinstance(v, plain))
     return [
         optimizer,
-        type(optimizer),
+        vars(model).get("train_step"),
         vars(optimizer).get("_learning_rate"),
         str(numbers),
         bool(model.run_eagerly),
