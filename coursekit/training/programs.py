@@ -23,6 +23,14 @@ _LARGE = 1 << 24  # bytes
 _WORTH_COMPILING = 500  # steps
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
 _NO_GRAPH_OPTIMIZER = "disable_meta_optimizer"
+# What tracing and XLA's compiler raise; no memory left, for one, is another matter.
+_CANNOT_COMPILE = (
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+)
 _SLOW_IN_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"}
 
 
@@ -153,10 +161,10 @@ class Loop:
         try:
             reached, logs = self._program(batches.data, rows, tf.constant(start), tf.constant(stop))
             self._tried = True
-        except (tf.errors.OpError, NotImplementedError, TypeError, ValueError) as error:
+        except _CANNOT_COMPILE as error:
             if self._tried:
                 raise
-            # It failed to compile, so no step has been taken yet.
+            # No step has been taken yet.
             self._for_xla = False
             missing = ", ".join(re.findall(r"(\w+) \(No registered", str(error)))
             why = f"it lacks {missing}" if missing else reason(error)[:120]

@@ -363,6 +363,29 @@ def test_what_xla_cannot_compile_is_said_once_and_trained_all_the_same(capsys, x
     assert capsys.readouterr().out.count("XLA cannot compile") == 1
 
 
+@pytest.mark.parametrize(
+    "error", [tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.AbortedError]
+)
+def test_an_error_of_running_is_not_taken_for_one_of_compiling(error, capsys, monkeypatch, xla):
+    make_loop, one_by_one = programs.Loop.__init__, []
+
+    def run(*_):
+        raise error(None, None, "Out of memory while trying to allocate 596.05GiB.")
+
+    def make_failing_loop(loop, *arguments):
+        make_loop(loop, *arguments)
+        loop._program = run
+
+    monkeypatch.setattr(programs.Loop, "__init__", make_failing_loop)
+    monkeypatch.setattr(programs.Loop, "_one_by_one", lambda *_: one_by_one.append(1))
+    model = network()
+    model.compile("sgd", SPARSE)
+    with pytest.raises(error, match="Out of memory"):
+        fit(model, X, Y, epochs=1, verbose=0)
+    assert not one_by_one
+    assert "cannot compile" not in capsys.readouterr().out
+
+
 def test_results_over_seeds_agree_in_distribution_with_model_fit():
     data = np.random.default_rng(1)
     x = data.normal(size=(200, FEATURES)).astype("float32")
