@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import operator
 import re
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,24 @@ _LABELS_LIKE_OUTPUTS = (
 )
 
 
+_INSTEAD = {
+    "validation_split": "keep rows back yourself and pass validation_data=(x, y)",
+    "validation_steps": "pass only as many rows in validation_data as you want evaluated",
+    "validation_batch_size": "validation takes batch_size",
+    "validation_freq": "validation_data are evaluated after every epoch",
+    "initial_epoch": "pass the epochs that are left, or resume with a BackupAndRestore callback",
+    "shuffle": "rows are shuffled anew every epoch, by seed; model.fit can keep their order",
+    "steps_per_epoch": "an epoch takes every row once; pass fewer rows, or a larger batch_size",
+}
+
+
+def check_names(others: dict[str, Any]) -> None:
+    """Raise TypeError for arguments that `fit` does not have, and say what to do instead."""
+    for name in others:
+        instead = _INSTEAD.get(name, "help(ck.fit) lists those it has")
+        raise TypeError(f"{name}: ck.fit has no such argument; {instead}.")
+
+
 def check_model(model: Any) -> None:
     """Raise unless `model` is a Keras model that has been compiled."""
     if not isinstance(model, keras.Model):
@@ -32,19 +50,6 @@ def check_model(model: Any) -> None:
             "model: expected a compiled model, got one that is not; call "
             'model.compile(optimizer=..., loss=..., metrics=["accuracy"]) first.'
         )
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Return `value` as an int; raise unless it is a whole number from `least` up."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected a whole number from {least} up, got {value!r}.")
-    if number < least:
-        raise ArgumentError(f"{name}: expected a whole number from {least} up, got {number}.")
-    return number
 
 
 def pack(
@@ -60,7 +65,7 @@ def pack(
     if class_weight is not None:
         if sample_weight is not None:
             raise ArgumentError("class_weight and sample_weight: expected one of them, got both.")
-        sample_weight = _weights_of_classes(y, class_weight)
+        return (*pack(x, y, of=of), _weights_of_classes(y, class_weight))
     parts = {"x": x, "y": y, "sample_weight": sample_weight}
     packed, lengths = [], {}
     for name, value in parts.items():
@@ -125,11 +130,24 @@ def _weights_of_classes(y: Any, class_weight: Any) -> np.ndarray:
             "class_weight: expected a dict such as {0: 1.0, 1: 5.0}, got "
             f"{type(class_weight).__name__}."
         )
+    for label, weight in class_weight.items():
+        if not isinstance(weight, Real) or not np.isfinite(weight):
+            raise ArgumentError(
+                f"class_weight: expected a finite number for each class, got {weight!r} for "
+                f"{label!r}."
+            )
     if not hasattr(y, "shape"):
-        raise ArgumentError("class_weight: expected one array of labels, got several outputs.")
+        came = "none" if y is None else "several outputs"
+        raise ArgumentError(f"class_weight: expected one array of labels, got {came}.")
     labels = np.asarray(y)
-    if labels.ndim > 1 and labels.shape[-1] != 1:
-        labels = labels.argmax(axis=-1)
+    one_hot = labels.ndim == 2 and np.allclose(labels.sum(axis=1), 1, atol=1e-3)
+    if not one_hot and labels.size != len(labels):
+        raise ArgumentError(
+            "class_weight: expected one label or one-hot row for each sample, got labels of shape "
+            f"{labels.shape}; weigh them by sample_weight, an array with a number for each label."
+        )
+    if labels.size != len(labels):
+        labels = labels.argmax(axis=1)
     labels = np.round(labels.reshape(len(labels))).astype(np.int64)
     weights = np.ones(len(labels), keras.config.floatx())
     for label, weight in class_weight.items():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from coursekit.base.console import say_once
 from coursekit.base.keras import keras
-from coursekit.training.programs import say_once
+from coursekit.training.one_cycle import OneCycle, say_of_the_cut
 
 _Terminate = keras.callbacks.TerminateOnNaN
+_Backup = keras.callbacks.BackupAndRestore
 
 
 class Hooks:
@@ -16,6 +21,7 @@ class Hooks:
     Attributes:
         all: Keras' own list of them, with the history.
         training, testing: their batch hooks in training and in validation.
+        spared: the folders of the backups that a run which diverged has left alone.
     """
 
     def __init__(self, callbacks: list, model: Any, epochs: int, steps: int, verbose: int):
@@ -24,9 +30,32 @@ class Hooks:
         )
         self.training = BatchHooks(self.all.callbacks, "train")
         self.testing = BatchHooks(self.all.callbacks, "test")
+        self.spared: list[str] = []
         if self.training.wanted:
             names = ", ".join(sorted({type(c).__name__ for c in self.training.wanted}))
             say_once(f"ck.fit: {names} wants every batch, so each step runs by itself: slower.")
+
+        if any(isinstance(c, OneCycle) for c in callbacks) and any(
+            isinstance(c, keras.callbacks.EarlyStopping) for c in callbacks
+        ):
+            say_of_the_cut("EarlyStopping may stop this training")
+
+    def epoch_ends(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Call the hooks after an epoch; weights that are not finite are not backed up."""
+        backed_up = any(isinstance(callback, _Backup) for callback in self.all.callbacks)
+        if backed_up and not all(np.isfinite(w).all() for w in self.all.model.get_weights()):
+            self.spare_backups()
+        self.all.on_epoch_end(epoch, logs)
+
+    def spare_backups(self) -> None:
+        """Call BackupAndRestore no more.
+
+        It would save a state that has diverged, and delete what it saved when the run ends.
+        """
+        found = [c.backup_dir for c in self.all.callbacks if isinstance(c, _Backup)]
+        self.spared += [str(folder) for folder in found if Path(folder).exists()]
+        for called in (self.all.callbacks, self.training.wanted, self.testing.wanted):
+            called[:] = [callback for callback in called if not isinstance(callback, _Backup)]
 
     def nan_guards(self, batch: int, logs: dict[str, Any]) -> None:
         """Tell Keras' TerminateOnNaN of the step at which the loss was not finite."""
@@ -73,7 +102,7 @@ _IDLE = (
     (keras.callbacks.Callback, lambda callback: True),
     (_Terminate, lambda callback: True),
     (keras.callbacks.ModelCheckpoint, lambda callback: callback.save_freq == "epoch"),
-    (keras.callbacks.BackupAndRestore, lambda callback: callback.save_freq in ("epoch", False)),
+    (_Backup, lambda callback: callback.save_freq in ("epoch", False)),
     (
         keras.callbacks.TensorBoard,
         lambda callback: (

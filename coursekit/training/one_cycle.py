@@ -1,13 +1,15 @@
-"""Keras callbacks of the course: the 1cycle policy with a momentum that truly changes."""
+"""The 1cycle policy as a Keras callback, with a momentum that truly changes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from coursekit.base.console import say_once
 from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
 from coursekit.training.one_cycle_policy import one_cycle_at, one_cycle_knots
@@ -20,10 +22,16 @@ class OneCycle(keras.callbacks.Callback):
     """Train with the 1cycle policy (Smith, arXiv:1803.09820, 2018), both rate and momentum.
 
     Works with `model.fit` and `ck.fit`, and with `steps_per_execution > 1`: the cycle is part of
-    the compiled update, not of Python code between the steps. The length of the cycle is the
+    the compiled step, not of Python code between the steps. The length of the cycle is the
     number of steps that fit announces, `epochs * steps per epoch`. A resumed training
-    (`initial_epoch`, `BackupAndRestore`) takes up the cycle where it was. When training ends the
-    optimizer has its own learning rate and momentum back.
+    (`initial_epoch`, `BackupAndRestore`) takes up the cycle where it was. With
+    `gradient_accumulation_steps` the cycle still goes on at every step, and each update takes the
+    numbers of the step at which it is made; a `LossScaleOptimizer` is looked into.
+
+    The optimizer lends its place: what it holds itself, `learning_rate` and `momentum`, is never
+    changed, so that a checkpoint holds it and an interrupted training leaves nothing behind.
+    A training that is stopped early, by `EarlyStopping` say, cuts the cycle before the rate has
+    come down; a line says so once.
 
     Args:
         max_lr: the highest learning rate, reached after nearly half of the steps.
@@ -35,18 +43,18 @@ class OneCycle(keras.callbacks.Callback):
 
     Attributes:
         history: `{"step", "learning_rate", "momentum"}`, three lists with one entry for each
-            update done: what the optimizer used, written down inside the update itself. It is
-            brought up to date at the end of each epoch. Without momentum cycling, `momentum`
-            is empty.
+            step done: what the optimizer held at that step, written down inside the step itself.
+            It is brought up to date at the end of each epoch. Without momentum cycling,
+            `momentum` is empty.
 
     Raises:
         ArgumentError: when built, for rates or momenta out of range; at the start of training, for
-            an optimizer that holds a schedule, that has no momentum to cycle, or for data of
-            unknown length.
+            an optimizer that holds a schedule, that has no momentum to cycle, for data of
+            unknown length, or for a second cycle in the same training.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    >>> model.compile(keras.optimizers.SGD(momentum=0.9), loss="mse")
+    >>> model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss="mse")
     >>> cycle = OneCycle(max_lr=0.1)
     >>> _ = model.fit(np.ones((100, 1)), np.ones((100, 1)), batch_size=10, epochs=2, verbose=0,
     ...               callbacks=[cycle])
@@ -69,25 +77,24 @@ class OneCycle(keras.callbacks.Callback):
         one_cycle_at(0, 1, max_lr, momentum=momentum or (0.95, 0.85), **self._legs)
         one_cycle_knots(1, final_fraction)
         self.history: dict[str, list[float]] = {"step": [], "learning_rate": [], "momentum": []}
-        self._live: _LiveCycle | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Put the cycle into the optimizer's update."""
+        """Put the cycle into the training step."""
         optimizer = self.model.optimizer
-        left_behind = getattr(type(optimizer), "live_cycle", None)
-        if left_behind is not None:  # a training that was interrupted before its end
-            left_behind.remove()
+        while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = optimizer.inner_optimizer
         steps, epochs = self.params.get("steps"), self.params.get("epochs")
         if not steps or not epochs:
             raise ArgumentError(
                 "OneCycle: expected data of known length, got an unknown number of steps; "
                 "pass arrays, or steps_per_epoch to fit."
             )
-        if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        if not isinstance(optimizer._learning_rate, keras.Variable):
             raise ArgumentError(
                 f"OneCycle: expected an optimizer with a plain learning rate, got "
                 f"{type(optimizer._learning_rate).__name__}; compile with a number instead."
             )
+        attribute = None if self.momentum is None else _momentum_attribute(optimizer)
         rates, momenta = one_cycle_at(
             np.arange(steps * epochs),
             steps * epochs,
@@ -95,101 +102,95 @@ class OneCycle(keras.callbacks.Callback):
             momentum=self.momentum or (0.95, 0.85),
             **self._legs,
         )
-        attribute = None if self.momentum is None else _momentum_attribute(optimizer)
-        self._live = _LiveCycle.of(optimizer, attribute, len(rates))
-        self._live.begin(rates, momenta)
-        self._first_epoch = True
-        self._retrace()
+        self._cycle = _CycledStep.of(self.model, optimizer, attribute, len(rates), self.params)
+        self._cycle.begin(rates, momenta)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Find the place in the cycle, which is not 0 in a resumed training."""
-        if self._first_epoch:
-            self._live.start_at(epoch * self.params["steps"])
-            self._first_epoch = False
+        self._cycle.go_to(epoch * self.params["steps"])
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Bring `history` up to date."""
-        self.history = self._live.recorded()
+        self.history = self._cycle.recorded()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Give the optimizer its own rate, momentum and update back."""
-        self.history = self._live.recorded()
-        self._live.remove()
-        self._live = None
-        self._retrace()
-
-    def _retrace(self) -> None:
-        # Keras traces the update once and keeps it; without this the old one would go on running.
-        self.model.make_train_function(force=True)
+        """Take the cycle out of the training step."""
+        self.history = self._cycle.recorded()
+        self._cycle.remove()
+        done, total = int(self._cycle.step), self._cycle.steps
+        if self.model.stop_training and done < total and math.isfinite((logs or {}).get("loss", 0)):
+            say_of_the_cut(f"training stopped after {done} of {total} steps")
 
 
-class _LiveCycle:
-    """The cycle inside `optimizer.apply`: looked up by `optimizer.iterations`, so it is traced."""
+def say_of_the_cut(why: str) -> None:
+    """Say, once, that a training which is stopped early does not anneal."""
+    say_once(
+        f"OneCycle: {why}, which cuts the cycle before its rate has come down; choose `epochs` "
+        "so that you can let it run to its end.",
+        key="1cycle is cut",
+    )
 
-    def __init__(self, optimizer: Any, attribute: str | None, steps: int):
-        self.optimizer, self.attribute, self.steps = optimizer, attribute, steps
+
+class _CycledStep:
+    """The `train_step` of a model, in which the optimizer reads the numbers of the cycle.
+
+    It stands in for the model's own during one training. `fit` calls no callback when it is
+    interrupted, but every training begins with `model.make_train_function()`: there a step that an
+    interrupted one left behind is taken out, before it is run.
+    """
+
+    def __init__(self, model: Any, optimizer: Any, attribute: str | None, steps: int):
+        self.model, self.optimizer, self.attribute, self.steps = model, optimizer, attribute, steps
+        self.training: Any = None
+        self.own_step = model.train_step
+        self.stand_ins = {
+            "train_step": self._train_step,
+            "make_train_function": self._training_begins,
+        }
+        self.own = {name: vars(model)[name] for name in self.stand_ins if name in vars(model)}
+        self.step = tf.Variable(0, dtype=tf.int64)
         self.rates, self.momenta, self.seen_rates, self.seen_momenta = (
             tf.Variable(tf.zeros(steps)) for _ in range(4)
         )
-        self.offset = tf.Variable(0, dtype=tf.int64)
-        self.own_class = type(optimizer)
-        self.class_with_cycle = self._class_with_cycle()
 
     @classmethod
-    def of(cls, optimizer: Any, attribute: str | None, steps: int) -> _LiveCycle:
-        """Return the optimizer's cycle; one of the same length is used again, as it was traced."""
-        live = vars(optimizer).get("_coursekit_cycle")
-        if live is None or (live.attribute, live.steps) != (attribute, steps):
-            live = cls(optimizer, attribute, steps)
-            vars(optimizer)["_coursekit_cycle"] = live  # past Keras' attribute tracking
-        return live
+    def of(
+        cls, model: Any, optimizer: Any, attribute: str | None, steps: int, training: Any
+    ) -> _CycledStep:
+        """Return the cycle for a training; one of the same kind is used again, as it was traced."""
+        kept = vars(model).get("_coursekit_cycle")
+        if kept is not None:
+            if kept.training is training:
+                raise ArgumentError("OneCycle: expected one of them in a training, got two.")
+            kept.remove()
+        kind = (optimizer, attribute, steps, model.train_step)
+        if kept is None or kind != (kept.optimizer, kept.attribute, kept.steps, kept.own_step):
+            kept = cls(model, optimizer, attribute, steps)
+            vars(model)["_coursekit_cycle"] = kept  # past Keras' attribute tracking
+        kept.training = training
+        return kept
 
     def begin(self, rates: np.ndarray, momenta: np.ndarray) -> None:
         self.rates.assign(rates)
         self.momenta.assign(momenta)
         for seen in (self.seen_rates, self.seen_momenta):
             seen.assign(tf.fill(seen.shape, np.float32(np.nan)))
-        self.own_rate = float(self.optimizer.learning_rate)
-        self.optimizer.__class__ = self.class_with_cycle
+        self.go_to(0)
 
-    def _class_with_cycle(self) -> type:
-        own_class = self.own_class
-        live = self
+    def go_to(self, step: int) -> None:
+        self.step.assign(step)
+        if not self._in_place():
+            vars(self.model).update(self.stand_ins)
+            # Keras keeps what it traced: without this the model's own step would go on running.
+            type(self.model).make_train_function(self.model, force=True)
 
-        def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
-            with live.update():
-                own_class.apply(self, grads, trainable_variables)
-
-        # The same name and module, so that a checkpoint saved in mid-cycle can be loaded.
-        names = {key: getattr(own_class, key) for key in ("__module__", "__qualname__", "__doc__")}
-        body = {**names, "apply": apply, "live_cycle": self}
-        return type(own_class)(own_class.__name__, (own_class,), body)
-
-    def start_at(self, step: int) -> None:
-        self.offset.assign(int(self.optimizer.iterations.numpy()) - step)
-
-    @contextmanager
-    def update(self) -> Iterator[None]:
-        """Give the optimizer this step's rate and momentum, and write both down."""
-        iterations = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int64)
-        place = tf.clip_by_value(iterations - self.offset, 0, self.steps - 1)
-        rate = self.optimizer._learning_rate
-        rate.assign(tf.gather(self.rates, place))
-        self.seen_rates.scatter_nd_update(
-            [[place]], [tf.cast(tf.convert_to_tensor(rate), tf.float32)]
-        )
-        if not self.attribute:
-            yield
-            return
-        momentum = tf.gather(self.momenta, place)
-        self.seen_momenta.scatter_nd_update([[place]], [momentum])
-        settings = vars(self.optimizer)
-        own_momentum = settings[self.attribute]
-        settings[self.attribute] = _TracedNumber(momentum)
-        try:
-            yield
-        finally:
-            settings[self.attribute] = own_momentum
+    def remove(self) -> None:
+        self.training = None
+        if self._in_place():
+            for name in self.stand_ins:
+                del vars(self.model)[name]
+            vars(self.model).update(self.own)
+            self.model.train_function = None
 
     def recorded(self) -> dict[str, list[float]]:
         rates = self.seen_rates.numpy()
@@ -201,13 +202,43 @@ class _LiveCycle:
             "momentum": momenta,
         }
 
-    def remove(self) -> None:
-        self.optimizer.__class__ = self.own_class
-        self.optimizer.learning_rate = self.own_rate
+    def _in_place(self) -> bool:
+        return vars(self.model).get("train_step") is self.stand_ins["train_step"]
+
+    def _training_begins(self, force: bool = False) -> Any:
+        if not force:
+            self.remove()
+        return type(self.model).make_train_function(self.model, force=True)
+
+    def _train_step(self, data: Any) -> Any:
+        with self._numbers_in_the_optimizer():
+            return self.own_step(data)
+
+    @contextmanager
+    def _numbers_in_the_optimizer(self) -> Iterator[None]:
+        """Let the optimizer find this step's numbers where its own are, while a step is traced."""
+        place = tf.minimum(self.step, self.steps - 1)
+        settings, live = vars(self.optimizer), {"_learning_rate": tf.gather(self.rates, place)}
+        if self.attribute:
+            live[self.attribute] = _LiveNumber(tf.gather(self.momenta, place))
+        own = {name: settings[name] for name in live}
+        settings.update(live)
+        try:
+            yield
+            self._note(self.seen_rates, place, self.optimizer.learning_rate)
+            if self.attribute:
+                self._note(self.seen_momenta, place, settings[self.attribute])
+            self.step.assign_add(1)
+        finally:
+            settings.update(own)
+
+    @staticmethod
+    def _note(seen: Any, place: Any, number: Any) -> None:
+        seen.scatter_nd_update([[place]], [tf.convert_to_tensor(number)])
 
 
-class _TracedNumber:
-    """A tensor where Keras expects a Python number: it can be multiplied, and it is not zero.
+class _LiveNumber:
+    """A tensor where Keras expects a Python number: it can be subtracted, and it is not zero.
 
     Keras asks `if self.momentum != 0` while tracing, which a tensor cannot answer.
     """
@@ -226,14 +257,8 @@ class _TracedNumber:
 
     __hash__ = None
 
-    def __rmul__(self, other: Any) -> Any:
-        return other * self.tensor
-
     def __rsub__(self, other: Any) -> Any:
         return other - self.tensor
-
-    def __mul__(self, other: Any) -> Any:
-        return self.tensor * other
 
 
 def _momentum_attribute(optimizer: Any) -> str:

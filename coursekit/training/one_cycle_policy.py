@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 
 
@@ -27,13 +28,12 @@ def one_cycle_knots(total_steps: int, final_fraction: float = 0.1) -> tuple[int,
     >>> [one_cycle_knots(n) for n in (1, 2, 3)]
     [(0, 0, 0), (1, 1, 1), (1, 1, 2)]
 
-    Raises ArgumentError unless total_steps >= 1 and 0 <= final_fraction < 1.
+    Raises ArgumentError unless total_steps >= 1 and 0 <= final_fraction < 1, TypeError for steps
+    that are no whole number.
     """
-    if isinstance(total_steps, bool) or int(total_steps) != total_steps or total_steps < 1:
-        raise ArgumentError(f"total_steps: expected a whole number from 1 up, got {total_steps!r}.")
+    last = whole_number("total_steps", total_steps, least=1) - 1
     if not 0 <= final_fraction < 1:
         raise ArgumentError(f"final_fraction: expected 0 <= fraction < 1, got {final_fraction!r}.")
-    last = int(total_steps) - 1
     rise_end = min(last, max(1, round(last * (1 - final_fraction) / 2)))
     fall_end = last if final_fraction == 0 else min(2 * rise_end, last - 1)
     return rise_end, max(rise_end, fall_end), last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import time
 import weakref
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from coursekit.base.console import say_once
 from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
 from coursekit.training.arguments import reason
@@ -23,13 +23,15 @@ _LARGE = 1 << 24  # bytes
 _WORTH_COMPILING = 500  # steps
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
 _NO_GRAPH_OPTIMIZER = "disable_meta_optimizer"
+# What tracing and XLA's compiler raise; no memory left, for one, is another matter.
+_CANNOT_COMPILE = (
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+)
 _SLOW_IN_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"}
-
-
-@functools.cache
-def say_once(sentence: str) -> None:
-    """Print `sentence` the first time it comes up in this process."""
-    print(sentence)
 
 
 class Batches:
@@ -159,10 +161,10 @@ class Loop:
         try:
             reached, logs = self._program(batches.data, rows, tf.constant(start), tf.constant(stop))
             self._tried = True
-        except (tf.errors.OpError, NotImplementedError, TypeError, ValueError) as error:
+        except _CANNOT_COMPILE as error:
             if self._tried:
                 raise
-            # It failed to compile, so no step has been taken yet.
+            # No step has been taken yet.
             self._for_xla = False
             missing = ", ".join(re.findall(r"(\w+) \(No registered", str(error)))
             why = f"it lacks {missing}" if missing else reason(error)[:120]
@@ -235,8 +237,9 @@ def is_finite(logs: dict[str, Any]) -> bool:
 def loop_for(model: Any, kind: str, batches: Batches) -> Loop:
     """Return the loop of the model's "train" or "test" step, traced earlier where that is valid.
 
-    A traced step holds the optimizer, its class and its plain numbers, the metrics and the
-    trainable weights of the moment; when any of them is another one, it is traced anew.
+    A traced step holds what stands in for `train_step`, the optimizer and its plain numbers, the
+    metrics and the trainable weights of the moment; when any of these is another, it is traced
+    anew.
     """
     _forget_older_models(model)
     # Past Keras' attribute tracking; there it lives no longer than the model.
@@ -265,7 +268,7 @@ def _traced_in(model: Any) -> list:
     numbers = sorted((k, v) for k, v in vars(optimizer).items() if isinstance(v, plain))
     return [
         optimizer,
-        type(optimizer),
+        vars(model).get("train_step"),
         vars(optimizer).get("_learning_rate"),
         str(numbers),
         bool(model.run_eagerly),

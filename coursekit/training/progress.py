@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
 from tqdm import tqdm
 
+from coursekit.base.environment import watched
 from coursekit.errors import ArgumentError
 
 
 def check_verbose(verbose: Any) -> int:
     """Return 0 (nothing), 1 (a bar) or 2 (a line per epoch); "auto" is 1 where someone looks on.
 
-    Someone looks on at a terminal or in a notebook, unless COURSEKIT_HEADLESS=1.
+    Someone looks on at a terminal or in a notebook, unless COURSEKIT_HEADLESS is on.
     """
     if isinstance(verbose, str) and verbose == "auto":
-        headless = os.environ.get("COURSEKIT_HEADLESS") == "1"
-        return int(not headless and (sys.stdout.isatty() or _in_notebook()))
+        return int(watched())
     if verbose not in (0, 1, 2):
         raise ArgumentError(f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}.')
     return int(verbose)
-
-
-def _in_notebook() -> bool:
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 class Progress:

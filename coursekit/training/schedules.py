@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from coursekit.base.keras import keras
 from coursekit.errors import ArgumentError
 from coursekit.training.one_cycle_policy import one_cycle_at, one_cycle_points
@@ -87,12 +85,13 @@ class PiecewiseLinear(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         """Return the rate at `step`, a scalar tensor."""
-        step = ops.cast(step, "float32")
-        rate = ops.convert_to_tensor(self.rates[0], "float32")
-        lengths, rises = np.diff(self.steps), np.diff(self.rates)
-        for begin, length, rise in zip(self.steps[:-1], lengths, rises, strict=True):
-            rate += float(rise) * ops.clip((step - begin) / float(length), 0.0, 1.0)
-        return rate
+        steps, rates = (ops.convert_to_tensor(v, "float32") for v in (self.steps, self.rates))
+        step = ops.clip(ops.cast(step, "float32"), steps[0], steps[-1])
+        left = ops.sum(ops.cast(step >= steps[1:-1], "int32"))
+        right = min(1, len(self.steps) - 1) + left
+        share = ops.divide_no_nan(step - steps[left], steps[right] - steps[left])
+        # A weighted mean meets both ends exactly; a sum of rises would miss them by rounding.
+        return (1 - share) * rates[left] + share * rates[right]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from coursekit.base.keras import keras
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 from coursekit.training import arguments
 from coursekit.training.hooks import Hooks
@@ -30,6 +31,7 @@ def fit(
     seed: int | None = None,
     sample_weight: np.ndarray | None = None,
     class_weight: dict[int, float] | None = None,
+    **others: Any,
 ) -> keras.callbacks.History:
     """Train a compiled Keras model on arrays, as `model.fit` does, in compiled chunks of steps.
 
@@ -43,7 +45,8 @@ def fit(
     wants every batch makes each step a program call of its own; a line says so. `TerminateOnNaN`
     needs no such thing: training always stops after the first step that leaves the running loss
     NaN or infinite, with a line that names the step, which `history.diverged_at` holds (counted
-    from 1; otherwise None). That step's update is then in the weights.
+    from 1; otherwise None). That step's update is then in the weights. A `BackupAndRestore`
+    keeps its backup of the epoch before, from which the next run goes on.
 
     Args:
         model: any compiled Keras model.
@@ -54,11 +57,13 @@ def fit(
         validation_data: `(x, y)` or `(x, y, sample_weight)`, evaluated after each epoch.
         callbacks: Keras callbacks.
         verbose: 0 nothing, 1 a progress bar, 2 a line per epoch; "auto" shows the bar at a terminal
-            or in a notebook, unless COURSEKIT_HEADLESS=1.
+            or in a notebook, unless COURSEKIT_HEADLESS is on.
         seed: of the shuffling; drawn from Python's `random` by default. Epoch k shuffles the same
             way in every run with that seed, in a resumed one too.
         sample_weight: weight of each row in the loss, shape (n,).
-        class_weight: weight of each class, `{class number: weight}`, 1 where none is given.
+        class_weight: weight of each class, `{class number: weight}`, 1 where none is given; for
+            one label per row.
+        others: none; what only `model.fit` takes is refused with what to do instead.
 
     Returns:
         The run's history, the same object as `model.history`.
@@ -66,7 +71,8 @@ def fit(
     Raises:
         ArgumentError: before any training, for a model that is not compiled or arrays that do not
             fit together or not the model.
-        TypeError: before any training, for arguments of the wrong kind, such as a data set.
+        TypeError: before any training, for arguments of the wrong kind, such as a data set, and
+            for arguments that `fit` does not have.
 
     >>> import keras, numpy as np
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -76,12 +82,13 @@ def fit(
     >>> len(history.history["loss"]), history.history["loss"][-1] < history.history["loss"][0]
     (5, True)
     """
+    arguments.check_names(others)
     arguments.check_model(model)
-    epochs = arguments.whole_number("epochs", epochs, 1)
-    batch_size = arguments.whole_number("batch_size", batch_size, 1)
+    epochs = whole_number("epochs", epochs, least=1)
+    batch_size = whole_number("batch_size", batch_size, least=1)
     if seed is None:
         seed = random.randrange(2**32)
-    seed = arguments.whole_number("seed", seed, 0)
+    seed = whole_number("seed", seed, least=0)
     verbose = check_verbose(verbose)
     callbacks = _listed(callbacks)
     arrays = arguments.pack(x, y, sample_weight, class_weight)
@@ -147,10 +154,11 @@ class _Run:
         model, hooks = self.model, self.hooks
         model.stop_training = False
         model._initial_epoch = None  # BackupAndRestore sets it, and leaves it behind in model.fit
+        model.make_train_function()  # takes out a step that an interrupted 1cycle left in place
         hooks.all.on_train_begin()
         first_epoch = model._initial_epoch or 0
         model._initial_epoch = None
-        # After on_train_begin: a callback may have changed the optimizer's class.
+        # After on_train_begin: a callback may have put its own step in place.
         self.loop = loop_for(model, "train", self.batches)
         self.loop.plan((self.epochs - first_epoch) * self.batches.full)
         self.progress = Progress(self.verbose, self.epochs, first_epoch, self.batches.steps)
@@ -176,7 +184,7 @@ class _Run:
         logs = _plain(self._pass(self.loop, self.batches, order, epoch))
         if self.validation is not None:
             logs |= {f"val_{name}": value for name, value in self._validate(epoch).items()}
-        self.hooks.all.on_epoch_end(epoch, logs)
+        self.hooks.epoch_ends(epoch, logs)
         self.progress.epoch_ends(epoch, logs)
         return logs
 
@@ -205,11 +213,14 @@ class _Run:
                 step, logs = loop.advance(batches, rows, step, stop)
             else:
                 step, logs = step + 1, loop.on_rows(batches, rest)
+            diverged = epoch is not None and not is_finite(logs)
+            if diverged:
+                self.hooks.spare_backups()
             hooks.end(step - 1, logs)
             if epoch is None:
                 continue
             self.progress.steps_done(step - began)
-            if not is_finite(logs):
+            if diverged:
                 self._diverged(epoch, step, logs)
             if self.model.stop_training:
                 break
@@ -221,11 +232,12 @@ class _Run:
         self.hooks.nan_guards(step - 1, logs)
         loss = float(logs["loss"])
         told = "NaN" if math.isnan(loss) else "infinite"
+        backups = self.hooks.spared
+        anew = f"go on from the backup in {backups[0]}" if backups else "build the model anew"
         print(
             f"Training stopped: the loss became {told} at step {self.diverged_at} (epoch "
             f"{epoch + 1}, batch {step} of {self.batches.steps}). The weights hold that step's "
-            "update; build the model anew, with a lower learning rate, clipped gradients or scaled "
-            "inputs."
+            f"update; {anew}, with a lower learning rate, clipped gradients or scaled inputs."
         )
 
 

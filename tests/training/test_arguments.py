@@ -1,11 +1,14 @@
 """Bad input of `fit`: one clear sentence, before any training starts."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
 from coursekit.training import fit
+from coursekit.training.arguments import pack
 
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(12, 5)).astype("float32")
@@ -82,6 +85,12 @@ WRONG_KINDS = {
     "callback": {"callbacks": [print]},
     "class_weight": {"class_weight": [1.0, 2.0, 3.0]},
 }
+SEVERAL_A_ROW = {
+    "pixels": np.zeros((12, 4, 4), "int32"),
+    "pixels of one channel": np.zeros((12, 4, 4, 1), "int32"),
+    "one-hot pixels": np.eye(3, dtype="float32")[np.zeros((12, 4, 4), "int32")],
+    "words": np.arange(24).reshape(12, 2) % 3,
+}
 
 
 @pytest.mark.parametrize("case", WRONG_KINDS)
@@ -90,6 +99,76 @@ def test_an_argument_of_the_wrong_kind_is_a_type_error(case):
     with pytest.raises(TypeError, match="expected") as caught:
         fit(classifier(), options.pop("x"), options.pop("y"), **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("case", SEVERAL_A_ROW)
+def test_class_weights_want_one_label_a_row(case):
+    y = SEVERAL_A_ROW[case]
+    with pytest.raises(
+        ArgumentError, match=r"class_weight: expected one label .* sample_weight"
+    ) as caught:
+        pack(X, y, None, {0: 1.0})
+    assert str(y.shape) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight", "message"),
+    [
+        (
+            Y,
+            {0: "heavy"},
+            "class_weight: expected a finite number for each class, got 'heavy' for 0",
+        ),
+        (Y, {1: np.nan}, "class_weight: expected a finite number"),
+        (None, {0: 1.0}, "class_weight: expected one array of labels, got none"),
+        ([Y, Y], {0: 1.0}, "class_weight: .* got several outputs"),
+        (np.full(12, np.nan), {0: 1.0}, "y: expected finite numbers"),
+    ],
+)
+def test_class_weights_that_cannot_be_applied_are_refused(y, class_weight, message):
+    with pytest.raises(ArgumentError, match=message):
+        pack(X, y, None, class_weight)
+
+
+def test_sample_weights_weigh_pixels_as_in_model_fit():
+    images = np.random.default_rng(1).normal(size=(6, 4, 4, 1)).astype("float32")
+    labels = (images[..., 0] > 0).astype("int32")
+    weights = np.where(labels == 1, 5.0, 1.0).astype("float32")
+    losses = []
+    for train in (fit, keras.Model.fit):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((4, 4, 1)), L.Dense(2, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        options = {"epochs": 3, "batch_size": 6, "sample_weight": weights, "verbose": 0}
+        losses.append(train(model, images, labels, **options).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+INSTEAD = {
+    "validation_split": (0.1, "validation_data"),
+    "validation_steps": (3, "fewer|only as many"),
+    "validation_batch_size": (8, "batch_size"),
+    "validation_freq": (2, "after every epoch"),
+    "initial_epoch": (1, "BackupAndRestore"),
+    "shuffle": (False, r"model\.fit"),
+    "steps_per_epoch": (5, "fewer rows"),
+    "epohcs": (5, r"help\(ck\.fit\)"),
+}
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_what_only_model_fit_takes_is_refused_with_what_to_do_instead(name):
+    value, instead = INSTEAD[name]
+    with pytest.raises(
+        TypeError, match=f"^{name}: ck.fit has no such argument; .*({instead})"
+    ) as caught:
+        fit(classifier(), X, Y, epochs=2, **{name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_every_argument_of_model_fit_is_taken_or_explained():
+    ours, theirs = (set(inspect.signature(f).parameters) for f in (fit, keras.Model.fit))
+    assert theirs - ours - {"self"} == set(INSTEAD) - {"epohcs"}
 
 
 def test_a_model_that_is_not_compiled_or_no_model_is_refused():
@@ -146,8 +225,6 @@ def test_an_optimizer_that_does_not_know_the_weights_is_told_in_one_sentence():
 
 
 def test_class_weights_count_one_hot_and_column_labels():
-    from coursekit.training.arguments import pack
-
     for y in (Y, Y[:, None], ONE_HOT):
         weights = pack(X, y, None, {0: 0.5, 2: 3.0})[2]
         np.testing.assert_array_equal(weights, np.array([0.5, 1, 3], "float32")[Y])

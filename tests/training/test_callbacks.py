@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from coursekit.base import console
 from coursekit.base.keras import keras
 from coursekit.training import fit, programs
 from coursekit.training.one_cycle import OneCycle
@@ -18,7 +19,7 @@ VALID = (X[:13] + 0.1, Y[:13])
 
 @pytest.fixture(autouse=True)
 def _afresh():
-    programs.say_once.cache_clear()
+    console._said.clear()
 
 
 @pytest.fixture
@@ -307,6 +308,77 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_says_so(
     assert history.epoch == [0]
     assert not np.isfinite(history.history["loss"][-1])
     assert "val_loss" in history.history
+
+
+class ExplodeOnce(keras.callbacks.Callback):
+    """Make the training diverge in one epoch, at the first run only."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.epoch, self.model.optimizer.learning_rate = None, 1e30
+
+
+@pytest.mark.parametrize(("save_freq", "first"), [("epoch", 2), (7, 1)])
+def test_a_run_that_diverges_keeps_its_backup_and_can_be_resumed_from_it(
+    save_freq, first, tmp_path, xla, capsys
+):
+    folder = tmp_path / "backup"
+
+    def run(model, *more):
+        backup = keras.callbacks.BackupAndRestore(folder, save_freq=save_freq)
+        return fit(
+            model, X, Y, epochs=5, batch_size=8, seed=3, callbacks=[*more, backup], verbose=0
+        )
+
+    history = run(linear(), ExplodeOnce(2))
+    assert history.epoch == [0, 1, 2]
+    assert history.diverged_at > 14
+    assert folder.exists()
+    assert f"go on from the backup in {folder}" in capsys.readouterr().out
+    resumed = linear()
+    history = run(resumed)
+    assert history.epoch == list(range(first, 5))
+    assert history.diverged_at is None
+    assert not folder.exists(), "a run that ends well deletes its backup, as in model.fit"
+    if save_freq == "epoch":
+        whole = linear()
+        fit(whole, X, Y, epochs=5, batch_size=8, seed=3, verbose=0)
+        for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_weights_that_are_not_finite_are_not_backed_up(tmp_path, capsys):
+    """The last update of an epoch can spoil the weights while its loss is still finite."""
+
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.epoch == 1 and batch == self.params["steps"] - 1:
+                self.model.set_weights([w * np.nan for w in self.model.get_weights()])
+
+    def run(*more):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        return fit(linear(), X, Y, epochs=4, callbacks=[*more, backup], verbose=0, seed=3)
+
+    assert run(Spoil()).epoch == [0, 1, 2]
+    assert "go on from the backup" in capsys.readouterr().out
+    assert run().epoch == [1, 2, 3]
+
+
+def test_terminate_on_nan_keeps_the_backup_too(tmp_path):
+    callbacks = [
+        ExplodeOnce(1),
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.BackupAndRestore(tmp_path / "backup"),
+    ]
+    fit(linear(), X, Y, epochs=3, batch_size=8, callbacks=callbacks, verbose=0)
+    assert (tmp_path / "backup").exists()
 
 
 def test_a_last_partial_batch_that_diverges_is_noticed(capsys):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from coursekit.base import console
 from coursekit.base.keras import keras, tf
 from coursekit.training import fit, programs
 from coursekit.training.trainer import shuffled
@@ -335,7 +336,7 @@ def test_other_number_types_are_taken_as_model_fit_takes_them(dtype, xla):
 
 
 def test_a_model_that_asks_for_eager_steps_gets_them(capsys):
-    programs.say_once.cache_clear()
+    console._said.clear()
 
     def make():
         model = network()
@@ -347,7 +348,7 @@ def test_a_model_that_asks_for_eager_steps_gets_them(capsys):
 
 
 def test_what_xla_cannot_compile_is_said_once_and_trained_all_the_same(capsys, xla):
-    programs.say_once.cache_clear()
+    console._said.clear()
 
     class Unsupported(keras.Layer):
         def call(self, x):
@@ -360,6 +361,29 @@ def test_what_xla_cannot_compile_is_said_once_and_trained_all_the_same(capsys, x
 
     assert_equal(*trained_pair(make))
     assert capsys.readouterr().out.count("XLA cannot compile") == 1
+
+
+@pytest.mark.parametrize(
+    "error", [tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.AbortedError]
+)
+def test_an_error_of_running_is_not_taken_for_one_of_compiling(error, capsys, monkeypatch, xla):
+    make_loop, one_by_one = programs.Loop.__init__, []
+
+    def run(*_):
+        raise error(None, None, "Out of memory while trying to allocate 596.05GiB.")
+
+    def make_failing_loop(loop, *arguments):
+        make_loop(loop, *arguments)
+        loop._program = run
+
+    monkeypatch.setattr(programs.Loop, "__init__", make_failing_loop)
+    monkeypatch.setattr(programs.Loop, "_one_by_one", lambda *_: one_by_one.append(1))
+    model = network()
+    model.compile("sgd", SPARSE)
+    with pytest.raises(error, match="Out of memory"):
+        fit(model, X, Y, epochs=1, verbose=0)
+    assert not one_by_one
+    assert "cannot compile" not in capsys.readouterr().out
 
 
 def test_results_over_seeds_agree_in_distribution_with_model_fit():

@@ -71,8 +71,6 @@ def test_explicit_rates_are_used():
     ("arguments", "named"),
     [
         ({"total_steps": 0}, "total_steps"),
-        ({"total_steps": 2.5}, "total_steps"),
-        ({"total_steps": True}, "total_steps"),
         ({"max_lr": 0.0}, "max_lr"),
         ({"max_lr": float("nan")}, "max_lr"),
         ({"start_lr": -1.0}, "start_lr"),
@@ -85,3 +83,9 @@ def test_bad_arguments_are_named(arguments, named):
     call = {"step": 0, "total_steps": 10, "max_lr": 1.0, **arguments}
     with pytest.raises(ArgumentError, match=f"^{named}: expected"):
         one_cycle_at(**call)
+
+
+@pytest.mark.parametrize("total_steps", [2.5, 4.0, True, "4"])
+def test_steps_are_counted_in_whole_numbers(total_steps):
+    with pytest.raises(TypeError, match=r"^total_steps: expected a whole number"):
+        one_cycle_knots(total_steps)

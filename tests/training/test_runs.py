@@ -11,6 +11,7 @@ import pytest
 
 from coursekit.base.keras import keras
 from coursekit.training import fit, programs
+from coursekit.training.progress import check_verbose
 
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
@@ -240,6 +241,7 @@ COMPILES_IN = """
 import numpy as np
 from coursekit.base.keras import keras
 from coursekit.training import fit, programs
+from coursekit.training.progress import check_verbose
 programs._WORTH_COMPILING = 100  # the validation below has fewer steps
 model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, "softmax")])
 model.compile("sgd", "sparse_categorical_crossentropy")
@@ -284,9 +286,10 @@ def test_a_large_array_at_a_fitting_address_is_not_copied():
     assert float(tensor[5]) == (0 if programs.tf.config.list_physical_devices("GPU") else 7)
 
 
-@pytest.mark.parametrize("verbose", ["auto", 0])
-def test_nothing_is_shown_when_nobody_looks_on(verbose, capfd, monkeypatch):
-    monkeypatch.setenv("COURSEKIT_HEADLESS", "1")
+@pytest.mark.parametrize(("verbose", "headless"), [("auto", "1"), ("auto", "true"), (0, "0")])
+def test_nothing_is_shown_when_nobody_looks_on(verbose, headless, capfd, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COURSEKIT_HEADLESS", headless)
     fit(classifier(), X, Y, epochs=2, verbose=verbose)
     assert capfd.readouterr() == ("", "")
 
@@ -308,12 +311,11 @@ def test_a_bar_on_standard_output(capfd):
     assert "loss" in out
 
 
-def test_a_terminal_gets_the_bar_unless_headless(monkeypatch):
-    from coursekit.training.progress import check_verbose
-
+@pytest.mark.parametrize(
+    ("switch", "bar"), [("", 1), ("0", 1), ("false", 1), ("1", 0), ("true", 0), ("yes", 0)]
+)
+def test_a_terminal_gets_the_bar_unless_headless(switch, bar, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.delenv("COURSEKIT_HEADLESS", raising=False)
-    assert check_verbose("auto") == 1
-    monkeypatch.setenv("COURSEKIT_HEADLESS", "1")
-    assert check_verbose("auto") == 0
-    assert os.environ["COURSEKIT_HEADLESS"] == "1"
+    monkeypatch.delenv("COURSEKIT_GRADING", raising=False)
+    monkeypatch.setenv("COURSEKIT_HEADLESS", switch)
+    assert check_verbose("auto") == bar

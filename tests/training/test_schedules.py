@@ -35,6 +35,33 @@ def test_piecewise_linear_of_one_point_is_constant():
     assert float(PiecewiseLinear([3], [0.5])(100)) == 0.5
 
 
+@pytest.mark.parametrize("rates", [(0.3, 0.7, 0.0), (1e-9, 1.0, 1e-9), (0.1, 0.0, 0.1), (5.0, 0.1)])
+def test_piecewise_linear_meets_every_point_exactly_and_never_leaves_their_range(rates):
+    steps = [0, 89, 199][: len(rates)]
+    rate = PiecewiseLinear(steps, rates)
+    assert [float(rate(t)) for t in steps] == [float(np.float32(r)) for r in rates]
+    found = np.array([float(rate(t)) for t in range(-3, 230)], "float32")
+    assert found.min() == np.float32(min(rates))
+    assert found.max() == np.float32(max(rates))
+    assert (found[:3] == np.float32(rates[0])).all()
+    assert (found[3 + steps[-1] :] == np.float32(rates[-1])).all()
+
+
+def test_one_cycle_down_to_zero_ends_at_zero_and_stays_there():
+    rate = OneCycle(0.1, 200, final_lr=0)
+    found = [float(rate(t)) for t in (*range(199), 199, 200, 10**7)]
+    assert found[-3:] == [0.0, 0.0, 0.0]
+    assert min(found) == 0.0
+    assert float(tf.function(rate, jit_compile=True)(tf.constant(199))) == 0.0
+
+
+def test_power_goes_on_falling_and_stays_positive():
+    found = [float(Power(0.1, 10, 2.0)(t)) for t in (0, 10, 10**3, 10**6, 10**9)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] == float(np.float32(0.1))
+    assert found[-1] > 0
+
+
 @pytest.mark.parametrize("total_steps", [1, 2, 3, 101])
 def test_one_cycle_equals_the_pure_function(total_steps):
     rate = OneCycle(0.4, total_steps)
