@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from coursekit.base.environment import current_profile
 from coursekit.base.machine import cores
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 
 T = TypeVar("T")
@@ -37,12 +38,12 @@ def setup(seed: int = 42, *, profile: str | None = None) -> Lab:
     same notebook in two fresh processes on one machine then gives the same numbers
     (`tf.config.experimental.enable_op_determinism`). Prints one line.
 
-    Raises ArgumentError for an unknown profile and TypeError for a seed that is not an integer.
+    Raises ArgumentError for an unknown profile or a seed out of range, TypeError for a seed that is
+    no whole number.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed: expected an integer such as 42, got {seed!r}.")
-    if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed: expected an integer from 0 to 2**32 - 1, got {seed}.")
+    seed = whole_number("seed", seed, least=0)
+    if seed >= 2**32:
+        raise ArgumentError(f"seed: expected a whole number below 2**32, got {seed}.")
     lab = Lab(seed=seed, profile=current_profile(profile))
 
     from coursekit import __version__

@@ -14,6 +14,7 @@ from coursekit.errors import ArgumentError
 
 ROOT = Path(__file__).resolve().parents[2]  # the clone, or the folder a wheel is installed in
 PROFILES = ("quick", "standard", "full")
+_PATHS = ("COURSEKIT_DATA", "COURSEKIT_MIRROR", "COURSEKIT_PROGRESS")
 _OFF = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -26,6 +27,22 @@ def is_on(variable: str) -> bool:
     >>> del os.environ["COURSEKIT_EXAMPLE"]
     """
     return os.environ.get(variable, "").strip().lower() not in _OFF
+
+
+def inherited() -> dict[str, str]:
+    """Return the environment variables for a process in another folder: paths are made absolute.
+
+    >>> os.environ["COURSEKIT_PROGRESS"] = "kept"
+    >>> Path(inherited()["COURSEKIT_PROGRESS"]) == Path.cwd() / "kept"
+    True
+    >>> del os.environ["COURSEKIT_PROGRESS"]
+    """
+    variables = dict(os.environ)
+    for name in _PATHS:
+        path = variables.get(name, "").strip()
+        if path and "://" not in path:  # a mirror may be an address
+            variables[name] = str(Path(path).expanduser().absolute())
+    return variables
 
 
 def headless() -> bool:

@@ -45,14 +45,12 @@ BOUND_MISTAKES: dict[str, Callable[..., float]] = {
         lambda w: np.prod(np.array(w) / 4)
     ),
     "The weights have no effect: you count the sigmoids alone.": lambda w: 0.25 ** len(w),
-    "The sigmoids have no effect: you multiply the weights alone.": lambda w: np.prod(np.abs(w)),
+    "The sigmoids have no effect: you multiply the weights alone, as if every slope were 1, which "
+    "is the steepest of tanh. The sigmoid is flatter.": lambda w: np.prod(np.abs(w)),
     "The slope of the sigmoid counts only once; there is a sigmoid in every layer.": (
         lambda w: np.prod(np.abs(w)) / 4
     ),
     "You add the layers up; changes multiply from layer to layer.": lambda w: np.sum(np.abs(w)) / 4,
-    "You take the slope of tanh at its steepest; the sigmoid is flatter.": (
-        lambda w: np.prod(np.abs(w))
-    ),
     "You take 1/2, the sigmoid's value at 0, for its slope there.": (
         lambda w: np.prod(np.abs(w) / 2)
     ),

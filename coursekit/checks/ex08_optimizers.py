@@ -18,18 +18,22 @@ _SHAPES = ((3,), (2, 4), (6,), (2, 2, 3))
 
 
 def _cases(name: str, slots: str, *settings: tuple[float, float]) -> list[tuple[Any, ...]]:
-    """Return cases (θ, g, slots, settings): `slots` has m for any sign, s for positive, t for t."""
+    """Return cases (θ, g, slots, settings): `slots` has m for any sign, s for positive, t for t.
+
+    s is larger than |g|, so that a slot that wrongly collects g itself has a root all the same.
+    """
     draw, cases = rng(name), []
     for number, shape in enumerate(_SHAPES):
+        theta, gradient = draw.normal(size=shape), draw.normal(size=shape)
         kept: list[Any] = []
         for kind in slots:
             if kind == "t":
                 kept.append(1 + 2 * number)
             else:
                 values = draw.normal(size=shape)
-                kept.append(values if kind == "m" else values**2 + 0.2)
+                kept.append(values if kind == "m" else values**2 + np.abs(gradient) + 0.2)
         drawn = (round(float(draw.uniform(*span)), 3) for span in settings)
-        cases.append((draw.normal(size=shape), draw.normal(size=shape), *kept, *drawn))
+        cases.append((theta, gradient, *kept, *drawn))
     return cases
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -175,10 +176,17 @@ def momentum_near_one(answer: Any) -> None:
     all_letters(answer, options.MOMENTUM)
 
 
-def _roll(beta: float, learning_rate: float, steps: int, *, old: bool = False, sign: int = -1,
-          damped: bool = False, short: int = 1) -> np.ndarray:  # fmt: skip
+def _roll(
+    beta: float,
+    learning_rate: float,
+    steps: int,
+    *,
+    old: bool = False,
+    sign: int = -1,
+    damped: bool = False,
+) -> np.ndarray:
     position, velocity, path = 1.0, 0.0, [1.0]
-    for _ in range(steps - (1 - short)):
+    for _ in range(steps):
         before = velocity
         gradient = position * ((1 - beta) if damped else 1)
         velocity = beta * velocity + sign * learning_rate * gradient
@@ -196,39 +204,23 @@ def _roll(beta: float, learning_rate: float, steps: int, *, old: bool = False, s
 )
 def roll(answer: Any) -> None:
     """All positions, the start included, as a function (beta, learning_rate, steps)."""
-    cases = [(0.9, 0.1, 30), (0.0, 0.5, 5), (0.99999, 0.1, 40), (0.5, 0.3, 1), (0.9, 0.1, 0)]
-    got_lengths = [(len(_roll(*case)),) for case in cases]
-
-    def read(value: Any) -> np.ndarray:
-        return array(value, shape=(None,))
-
-    mistakes = {
-        "You move by the old velocity: change the velocity first, then the position.": {
-            "old": True
-        },
-        "The ball climbs: the velocity must go against the gradient.": {"sign": 1},
-        "Your gradient is multiplied by 1 − β as in Adam; classical momentum adds all of it.": {
-            "damped": True
-        },
-        f"The start is a position too: {cases[0][2]} steps make {got_lengths[0][0]} positions.": {
-            "short": 0
-        },
-    }
     agree(
         answer,
         _roll,
-        cases,
-        read=read,
+        [(0.9, 0.1, 30), (0.0, 0.5, 5), (0.99999, 0.1, 40), (0.5, 0.3, 1), (0.9, 0.1, 0)],
+        read=lambda value: array(value, shape=(None,)),
         mistakes={
-            reason: lambda beta, learning_rate, steps, how=how: _roll(
-                beta, learning_rate, steps, **how
-            )
-            for reason, how in mistakes.items()
-        }
-        | {
-            "The start must be the first of the positions.": (
-                lambda beta, learning_rate, steps: _roll(beta, learning_rate, steps)[1:]
-            )
+            "You move by the old velocity: change the velocity first, then the position.": (
+                partial(_roll, old=True)
+            ),
+            "The ball climbs: the velocity must go against the gradient.": partial(_roll, sign=1),
+            "Your gradient is multiplied by 1 − β as in Adam; classical momentum adds all of it.": (
+                partial(_roll, damped=True)
+            ),
+            "The start is a position too: 30 steps make 31 positions.": (
+                lambda beta, learning_rate, steps: _roll(beta, learning_rate, steps - 1)
+            ),
+            "The start must be the first of the positions.": lambda *case: _roll(*case)[1:],
         },
     )
 

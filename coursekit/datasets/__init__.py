@@ -9,10 +9,10 @@ Nothing here needs TensorFlow.
 
 from __future__ import annotations
 
+from coursekit.datasets.availability import Status, status, verify
 from coursekit.datasets.cache import cache_dir
 from coursekit.datasets.dataset import Dataset
 from coursekit.datasets.loading import fetch, import_data, load, used
-from coursekit.datasets.overview import Status, status, verify
 from coursekit.datasets.registry import names
 
 __all__ = [

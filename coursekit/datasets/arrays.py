@@ -1,4 +1,4 @@
-"""The four arrays that every data set comes down to."""
+"""Images and labels as bytes: a whole data set, and the parts that a `Dataset` shows."""
 
 from __future__ import annotations
 
@@ -29,3 +29,26 @@ class Arrays:
     def n_images(self) -> int:
         """Training and test images together."""
         return len(self.y_train) + len(self.y_test)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of an array of bytes: `pixels` (uint8), the `rows` in use, their `labels`."""
+
+    pixels: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.labels.flags.writeable = False
+
+    def take(self, chosen: np.ndarray) -> Part:
+        """The part with only the `chosen` of its rows."""
+        return Part(self.pixels, self.rows[chosen], self.labels[chosen])
+
+
+def new_part(pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = None) -> Part:
+    """A part with all rows of `pixels`, or some of them; labels become read-only int32."""
+    if rows is None:
+        rows = np.arange(len(pixels))
+    return Part(pixels, rows, labels[rows].astype(np.int32))

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from coursekit.base.files import write_whole
 from coursekit.datasets.arrays import Arrays
 from coursekit.errors import DataError
 
@@ -105,7 +106,7 @@ def store(name: str, source: str, arrays: Arrays, *, recipe: int = 0) -> Cached:
                     key: _write(folder, key, array) for key, array in arrays.items().items()
                 },
             }
-            _write_manifest(home, manifest)
+            write_whole(home / "manifest.json", json.dumps(manifest, indent=1))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -205,24 +206,12 @@ def _read_manifest(home: Path, name: str) -> dict[str, Any] | None:
     return manifest
 
 
-def _write_manifest(home: Path, manifest: dict[str, Any]) -> None:
-    draft = home / f"manifest-{secrets.token_hex(6)}.tmp"
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(home / "manifest.json")
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _keep_stamps(home: Path, manifest: dict[str, Any]) -> None:
     """Note that the touched files were found right; a read-only cache just checks again."""
     try:
         current = _read_manifest(home, "")
         if current is not None and current["folder"] == manifest["folder"]:
-            _write_manifest(home, manifest)
+            write_whole(home / "manifest.json", json.dumps(manifest, indent=1))
     except (OSError, DataError):
         pass
 
@@ -250,7 +239,7 @@ def _sweep(home: Path) -> Path | None:
     except DamagedCacheError:
         return None
     in_use = home / manifest["folder"] if manifest else None
-    for path in (*home.glob("files-*"), *home.glob("manifest-*.tmp")):
+    for path in (*home.glob("files-*"), *home.glob(".manifest.json.*.part")):
         if path != in_use and not _is_young(path):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

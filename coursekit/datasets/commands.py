@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from coursekit import datasets
-from coursekit.datasets.overview import Status
+from coursekit.datasets.availability import Status
 from coursekit.errors import CourseError, DataError
 
 app = typer.Typer(help="The data sets: what is there, and how to get more.", no_args_is_help=True)

@@ -6,32 +6,18 @@ import hashlib
 import mmap
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from coursekit.datasets.notices import say_once
+from coursekit.base.console import say_once
+from coursekit.base.numbers import whole_number
+from coursekit.datasets.arrays import Part
 from coursekit.datasets.splitting import stratified_order
 from coursekit.errors import ArgumentError
 
 _BLOCK = 256  # images converted at a time, so that the work stays in the processor's cache
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some images of an array of bytes: `pixels` (uint8), the `rows` in use, their `labels`."""
-
-    pixels: np.ndarray
-    rows: np.ndarray
-    labels: np.ndarray
-
-    def __post_init__(self) -> None:
-        self.labels.flags.writeable = False
-
-    def take(self, chosen: np.ndarray) -> Part:
-        """The part with only the `chosen` of its rows."""
-        return Part(self.pixels, self.rows[chosen], self.labels[chosen])
 
 
 class Dataset:
@@ -158,14 +144,14 @@ class Dataset:
         >>> data.x_train.shape, np.bincount(data.y_train).tolist()
         ((200, 32, 32, 3), [20, 20, 20, 20, 20, 20, 20, 20, 20, 20])
         """
-        check_integer("n_train", n_train, least=None)
-        check_integer("seed", seed)
+        n_train = whole_number("n_train", n_train, least=1)
+        seed = whole_number("seed", seed, least=0)
         part = self._parts["train"]
         available = len(part.rows)
-        if n_train < 1 or (n_train > available and self.source != "embedded"):
+        if n_train > available and self.source != "embedded":
             raise ArgumentError(
-                f"n_train must be between 1 and the {available:,} training images that "
-                f"{self.name} has here, not {n_train:,}"
+                f"n_train: expected at most the {available:,} training images that {self.name} "
+                f"has here, got {n_train:,}."
             )
         if n_train > available:
             say_once(
@@ -265,18 +251,3 @@ def _let_go(pixels: np.ndarray) -> None:
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
-
-
-def new_part(pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray | None = None) -> Part:
-    """A part with all rows of `pixels`, or some of them; labels become read-only int32."""
-    if rows is None:
-        rows = np.arange(len(pixels))
-    return Part(pixels, rows, labels[rows].astype(np.int32))
-
-
-def check_integer(argument: str, value: object, least: int | None = 0) -> None:
-    """TypeError unless `value` is a whole number, ArgumentError if it is below `least`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{argument} must be a whole number, not {value!r}")
-    if least is not None and value < least:
-        raise ArgumentError(f"{argument} must be at least {least}, not {value}")

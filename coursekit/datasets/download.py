@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from coursekit.datasets.notices import is_set, progress
+from coursekit.base.environment import is_on
+from coursekit.datasets.progress_bar import progress
 from coursekit.datasets.readers import is_official, unpack
 from coursekit.datasets.registry import DatasetSpec, RemoteFile
 from coursekit.errors import ArgumentError, DataError
@@ -58,7 +59,7 @@ def mirror() -> str | None:
 
 def check_online() -> None:
     """DataError if `COURSEKIT_OFFLINE` forbids every download."""
-    if is_set("COURSEKIT_OFFLINE"):
+    if is_on("COURSEKIT_OFFLINE"):
         raise DataError("COURSEKIT_OFFLINE is set, so nothing is downloaded")
 
 

@@ -6,18 +6,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from coursekit.datasets import cache, download, embedded, images, readers
+from coursekit.base.console import say_once
+from coursekit.base.files import locked
+from coursekit.base.numbers import whole_number
+from coursekit.datasets import cache, download, embedded, image_folders, readers
 from coursekit.datasets.archives import open_members
-from coursekit.datasets.arrays import Arrays
+from coursekit.datasets.arrays import Arrays, new_part
+from coursekit.datasets.availability import Status, status_of
 from coursekit.datasets.cache import Cached
-from coursekit.datasets.dataset import Dataset, check_integer, new_part
-from coursekit.datasets.notices import progress, say_once
-from coursekit.datasets.overview import Status, status_of
+from coursekit.datasets.dataset import Dataset
+from coursekit.datasets.progress_bar import progress
 from coursekit.datasets.registry import DatasetSpec, spec_of
 from coursekit.datasets.splitting import split_validation
 from coursekit.errors import ArgumentError, DataError
@@ -45,8 +48,8 @@ def load(name: str, *, source: str = "auto", n_valid: int = 5000, seed: int = 42
     spec = spec_of(name)
     if source not in SOURCES:
         raise ArgumentError(f"source must be one of {', '.join(SOURCES)}, not {source!r}")
-    check_integer("n_valid", n_valid)
-    check_integer("seed", seed)
+    n_valid = whole_number("n_valid", n_valid, least=0)
+    seed = whole_number("seed", seed, least=0)
     shown, origin, cached = _obtain(spec, source)
     arrays = cached.arrays
     most = len(arrays.y_train) - len(shown.class_names)
@@ -63,7 +66,7 @@ def load(name: str, *, source: str = "auto", n_valid: int = 5000, seed: int = 42
         "valid": new_part(pixels, arrays.y_train, valid),
         "test": new_part(np.asarray(arrays.x_test), arrays.y_test),
     }
-    _used[name] = origin
+    _used[shown.name if source == "embedded" else name] = origin
     return Dataset(name, origin, shown.class_names, parts, cached.digest)
 
 
@@ -104,8 +107,8 @@ def import_data(name: str, path: str | Path) -> Status:
     with open_members(Path(path).expanduser()) as members:
         found = readers.read_published(spec, members)
         if found is None:
-            with progress(images.count_images(members), " images", name) as bar:
-                arrays = images.read_images(spec, members, bar.update)
+            with progress(image_folders.count_images(members), " images", name) as bar:
+                arrays = image_folders.read_images(spec, members, bar.update)
             if arrays is None:
                 files = ", ".join(file.name for file in spec.files)
                 raise DataError(
@@ -184,31 +187,63 @@ def _embedded(spec: DatasetSpec, *, insist: bool = False) -> Cached:
 def _download(spec: DatasetSpec, *, again: bool = True, insist: bool = False) -> Cached:
     download.check_online()
     with _download_folder(spec) as folder:
+        there = _official(spec)
+        if there is not None:  # another process has brought it meanwhile
+            return there
         filled = download.download(spec, folder, again=again)
         with open_members(filled) as members:
             found = readers.read_published(spec, members)
         if found is None or not found[1]:
             raise DataError(f"{filled} does not hold the official files of {spec.name}")
-    cached = _kept(spec, "official", found[0], insist=insist)
+        cached = _kept(spec, "official", found[0], insist=insist)
     print(f"{spec.name}: {found[0].n_images:,} official images, verified.", flush=True)
     return cached
 
 
+def _official(spec: DatasetSpec) -> Cached | None:
+    try:
+        return cache.open_cached(spec.name, "official")
+    except cache.DamagedCacheError:
+        return None
+
+
 @contextmanager
 def _download_folder(spec: DatasetSpec) -> Iterator[Path]:
-    """A folder for files on their way; it stays after a failure, so that the next run resumes."""
+    """A folder for files on their way, held by one process at a time; others wait for it.
+
+    It stays after a failure, so that the next run resumes. Where none can be held, because the
+    cache is read-only or its file system knows no locks, it is a temporary one of one's own.
+    """
     folder = cache.cache_dir() / ".downloads" / spec.name
+    with ExitStack() as held:
+        if _is_writable(folder):
+            try:
+                lock = locked(
+                    folder.with_suffix(".lock"),
+                    waiting=lambda: say_once(
+                        f"{spec.name}: another process is downloading it; waiting for that."
+                    ),
+                )
+                held.enter_context(lock)
+            except OSError as error:
+                say_once(
+                    f"{folder.parent} takes no file lock ({error.strerror or error}), so "
+                    f"{spec.name} is downloaded to a temporary folder; a download that is "
+                    "interrupted starts anew."
+                )
+            else:
+                yield folder
+                shutil.rmtree(folder, ignore_errors=True)
+                return
+        yield Path(held.enter_context(tempfile.TemporaryDirectory(prefix="coursekit-")))
+
+
+def _is_writable(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
     except OSError:
-        writable = False
-    if writable:
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        with tempfile.TemporaryDirectory(prefix="coursekit-") as temporary:
-            yield Path(temporary)
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _kept(spec: DatasetSpec, source: str, arrays: Arrays, *, insist: bool) -> Cached:

@@ -6,6 +6,7 @@ the SHA-256 of what it holds once decompressed: a mirror may have packed the sam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coursekit.errors import ArgumentError
@@ -191,6 +192,19 @@ def names() -> tuple[str, ...]:
     ('mnist', 'fashion_mnist', 'cifar10', 'digits', 'shapes')
     """
     return tuple(DATASETS)
+
+
+def replaced(used: Mapping[str, str]) -> list[str]:
+    """The sets that an embedded one stood in for, given what was used: each name with its source.
+
+    >>> replaced({"mnist": "embedded", "cifar10": "official", "digits": "embedded"})
+    ['mnist']
+    """
+    return [
+        name
+        for name, source in used.items()
+        if source == "embedded" and name in DATASETS and not DATASETS[name].embedded
+    ]
 
 
 def spec_of(name: str) -> DatasetSpec:

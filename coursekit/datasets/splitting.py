@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit.datasets.draws import Draws
+from coursekit.datasets.portable_random import Draws
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from coursekit.base.environment import headless, in_notebook
 from coursekit.display.plotting import show
 from coursekit.errors import ArgumentError
 
@@ -28,7 +28,7 @@ def explore(
     Raises ArgumentError for a control of another kind.
     """
     start = {name: _start(name, control) for name, control in controls.items()}
-    if not _can_show_widgets():
+    if headless() or not in_notebook():
         show(draw(**start), alt=alt)
         return
     import ipywidgets
@@ -41,15 +41,6 @@ def explore(
 
     picture = ipywidgets.interactive_output(redraw, widgets)
     display(ipywidgets.VBox([*widgets.values(), picture]))
-
-
-def _can_show_widgets() -> bool:
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return (
-        shell is not None and hasattr(shell, "kernel") and not os.environ.get("COURSEKIT_HEADLESS")
-    )
 
 
 def _start(name: str, control: Any) -> Any:

@@ -972,7 +972,7 @@ for _ in range(2):
     bn_net.add(keras.layers.Dense(100, use_bias=False))
     bn_net.add(keras.layers.BatchNormalization(momentum=0.9))
     bn_net.add(keras.layers.Activation("relu"))
-    bn_net.add(keras.layers.Dropout(0.3))
+bn_net.add(keras.layers.Dropout(0.3))  # after the last BN, see the pitfalls
 bn_net.add(keras.layers.Dense(10, "softmax"))
 compile_for_digits(bn_net)
 ck.fit(bn_net, x_train, y_train, epochs=epochs, batch_size=50, verbose=0, seed=0)
@@ -987,12 +987,13 @@ def only_dropout(model, x):
 
 
 # %%
-images, labels = x_valid[:128], y_valid[:128]
+images, labels = x_valid[:256], y_valid[:256]
+as_usual = accuracy(as_array(bn_net(images)), labels)
 recipes = {  # tf.function: many small calls in a fraction of the time
     "training=True": tf.function(lambda x: bn_net(x, training=True), autograph=False),
     "only dropout random": tf.function(lambda x: only_dropout(bn_net, x), autograph=False),
 }
-sizes, n_passes = (1, 2, 8, 32, 128), lab.pick(quick=2, standard=10, full=30)
+sizes, n_passes = (1, 2, 8, 32, 128), lab.pick(quick=5, standard=10, full=30)
 by_size = {}
 for (name, recipe), size in itertools.product(recipes.items(), sizes):
     bn_net.set_weights(trained_weights)
@@ -1020,6 +1021,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), width_ratios=[3, 2])
 for i, name in enumerate(recipes):
     left.semilogx(sizes, [by_size[name, size] for size in sizes], marker="os"[i],
                   **ck.plotting.line_kw(1 - i), label=name)  # fmt: skip
+left.axhline(as_usual, color=COLORS[7], linewidth=1, label="ordinary prediction")
 left.axhline(0.1, color=COLORS[6], linestyle=":", linewidth=1, label="guessing")
 left.set(xlabel="images shown at a time", ylabel="validation accuracy", ylim=(0, 1),
          title="With training=True the answer depends on the company")  # fmt: skip
@@ -1033,22 +1035,22 @@ right.set(xlabel="accuracy of ordinary prediction", xlim=(0, 1), title="… and 
 ck.show(
     fig,
     alt="Left: accuracy against the number of images shown at a time. With training=True it is near "
-    "guessing for one image and rises with the batch; with only dropout random it is level. Right: "
-    "ordinary accuracy before, after passes with only dropout random, and after training=True on "
-    "other pictures.",
+    "guessing for one image and rises with the batch; with only dropout random it is that of the "
+    "ordinary prediction, whatever the batch. Right: ordinary accuracy before, after passes with "
+    "only dropout random, and after training=True on other pictures.",
 )
 for name, share in ordinary.items():
     print(f"ordinary accuracy on digits {name}: {share:.1%}")
 
 # %% tags=["claim"]
-assert by_size["training=True", 1] < 0.35, (
+assert by_size["training=True", 1] < 0.25, (
     f"one at a time, BN in training mode sees nothing: {by_size['training=True', 1]:.1%}"
 )
-level = [by_size["only dropout random", size] for size in sizes]
-assert max(level) - min(level) < 0.08, (
-    f"with only dropout random the batch should not matter: {level}"
+gaps = {size: by_size["only dropout random", size] - as_usual for size in sizes}
+assert max(map(abs, gaps.values())) < 0.05, (
+    "with only dropout random the net should do its work as usual, whatever the batch: "
+    f"expected within 5 points of {as_usual:.1%}, measured gaps {gaps}"
 )
-assert min(level) > 0.7, f"with only dropout random the net should do its work: {level}"
 assert untouched, "with only dropout random BN's averages must stay as they are, bit for bit"
 assert moved, "training=True should move BN's averages"
 assert ordinary["after 30 passes with training=True"] < ordinary["before"] - 0.05, (
@@ -1209,7 +1211,7 @@ ck.widgets.explore(
 #   batch and is changed by the question.
 # - **Dropout right before batch normalisation.** Its averages learn the spread under dropout
 #   (section 1), and at prediction the spread is smaller. Put dropout after the last batch
-#   normalisation (the first dropout in section 9's net breaks this rule).
+#   normalisation, as in section 9's net.
 # - **Dropout in a net that underfits**, or after the output layer, where it deletes answers.
 # - **Ordinary dropout with SELU**; use `AlphaDropout`.
 # - **MC entropy without a comparison.** It is higher everywhere; ask whether it separates, and

@@ -74,6 +74,7 @@ SLOPE_BOUND = {
         (lambda ws: np.prod(np.array(ws) / 4), "The sign of a weight counts"),
         (lambda ws: 0.25 ** len(ws), "The weights have no effect"),
         (lambda ws: np.prod(np.abs(ws)), "The sigmoids have no effect"),
+        (lambda ws: np.prod(np.abs(ws)) * 1.0 ** len(ws), "which is the steepest of tanh"),
         (lambda ws: np.prod(np.abs(ws)) / 4, "counts only once"),
         (lambda ws: np.sum(np.abs(ws)) / 4, "changes multiply"),
         (lambda ws: np.prod(np.abs(ws) / 2), "value at 0"),

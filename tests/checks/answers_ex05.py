@@ -79,6 +79,7 @@ CLIP_BY_NORM = {
             lambda g, c: g * (c / np.maximum(np.linalg.norm(g, axis=-1, keepdims=True), c)),
             "Every row has a norm of its own",
         ),
+        (lambda g, c: g * (c / max(np.linalg.norm(g, 2), c)), "is the largest singular value"),
         (lambda g, c: g if np.linalg.norm(g) <= c else g / np.linalg.norm(g), "ends with norm 1"),
         (lambda g, c: g * (np.linalg.norm(g) <= c), "long gradients become 0"),
         (by_norm_dividing_by_zero, "A gradient of zeros becomes NaN"),

@@ -141,6 +141,10 @@ ADAGRAD = {
             "You collect the sizes",
         ),
         (
+            adagrad_with(lambda s, g, e: (s + g + e) ** 0.5, lambda s, g: s + g),
+            "The slot collects the gradient itself",
+        ),
+        (
             lambda x, g, s, r, e=1e-7: (x - r / (s + g**2 + e) ** 0.5, s + g**2),
             "The gradient itself is missing",
         ),
@@ -184,6 +188,7 @@ RMSPROP = {
         (rmsprop_with(lambda s, g, p: p * s + g**2), "counts in full"),
         (rmsprop_with(lambda s, g, p: s + g**2), "That is AdaGrad"),
         (rmsprop_with(lambda s, g, p: p * s + (1 - p) * abs(g)), "of |g|"),
+        (rmsprop_with(lambda s, g, p: p * s + (1 - p) * g), "collects the gradient itself"),
         (
             lambda x, g, s, r, p=0.9, e=1e-7: (
                 x - r * g / (rmsprop(x, g, s, r, p)[1] + e),

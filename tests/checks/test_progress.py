@@ -133,6 +133,7 @@ def test_default_folder_is_the_users_own(monkeypatch, tmp_path):
     ("variable", "value"),
     [
         ("COURSEKIT_HEADLESS", "1"),
+        ("COURSEKIT_HEADLESS", "true"),
         ("COURSEKIT_GRADING", "1"),
         ("JPY_SESSION_NAME", "/home/me/course/solutions/09_name.ipynb"),
     ],
@@ -181,9 +182,12 @@ def test_grading_raises_for_a_crash(monkeypatch):
         exercise(9).power(lambda t, eta, s, c=1.0: 1 / 0)
 
 
-def test_grading_0_is_off(monkeypatch):
-    monkeypatch.setenv("COURSEKIT_GRADING", "0")
+@pytest.mark.parametrize("off", ["", "0", "false", "no"])
+def test_switches_that_are_off_neither_grade_nor_forget(monkeypatch, off):
+    monkeypatch.setenv("COURSEKIT_GRADING", off)
+    monkeypatch.setenv("COURSEKIT_HEADLESS", off)
     assert opened().six(5).outcome == "wrong"
+    assert kept().exists()
 
 
 # Display

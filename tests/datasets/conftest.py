@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coursekit.datasets import cache, download, embedded, loading, notices, registry
+from coursekit.base import console
+from coursekit.datasets import cache, download, embedded, loading, registry
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("COURSEKIT_MIRROR", "COURSEKIT_HEADLESS", "COURSEKIT_GRADING"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(notices, "_said", set())
+    monkeypatch.setattr(console, "_said", set())
     monkeypatch.setattr(loading, "_made", {})
     monkeypatch.setattr(loading, "_used", {})
     monkeypatch.setattr(download, "_gave_up", {})

@@ -168,7 +168,7 @@ def test_a_touched_file_in_a_read_only_cache_is_hashed_once_per_process(home, mo
     def read_only(*arguments):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(cache, "_write_manifest", read_only)
+    monkeypatch.setattr(cache, "write_whole", read_only)
     for _ in range(3):
         assert cache.open_cached("mnist", "official") is not None
     assert hashed == [(5, 28, 28)]
@@ -188,14 +188,14 @@ def test_a_set_replaced_while_it_is_opened_is_read_anew(home, monkeypatch):
 
 
 def test_a_set_replaced_just_after_it_was_stored_is_no_error(home, monkeypatch):
-    real = cache._write_manifest
+    real = cache.write_whole
 
     def overtaken(*arguments):
-        monkeypatch.setattr(cache, "_write_manifest", real)
+        monkeypatch.setattr(cache, "write_whole", real)
         real(*arguments)
         cache.store("mnist", "official", arrays(5))
 
-    monkeypatch.setattr(cache, "_write_manifest", overtaken)
+    monkeypatch.setattr(cache, "write_whole", overtaken)
     found = cache.store("mnist", "official", arrays(99))
     np.testing.assert_array_equal(found.arrays.x_train, arrays(5).x_train)
 

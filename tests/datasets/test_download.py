@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import os
+import pickle
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
 import coursekit as ck
-from coursekit.datasets import cache, download, fetch, registry
+from coursekit.datasets import cache, download, fetch, loading, registry
 from coursekit.errors import ArgumentError, DataError
 
 from .conftest import answer_in_full
@@ -407,3 +410,55 @@ def test_a_killed_download_goes_on_in_the_next_run(server, tiny, fresh):
     server.asked.clear()
     assert fetch("mnist").source == "official"
     assert server.asked[0] == (f"/mnist/{IMAGES}", f"bytes={kept}-")
+
+
+def test_a_second_process_waits_and_then_uses_what_the_first_has_fetched(server, fresh):
+    spec = registry.DATASETS["mnist"]
+    script = (
+        "import pickle, sys\n"
+        "from coursekit.datasets import load, registry\n"
+        "registry.DATASETS['mnist'] = pickle.loads(bytes.fromhex(sys.argv[1]))\n"
+        "print(load('mnist', n_valid=0).source)\n"
+    )
+    go_on = threading.Event()
+
+    def hold(handler, data):
+        go_on.wait(300)
+        answer_in_full(handler, data)
+
+    server.answers[IMAGES] = hold
+
+    def start():
+        command = [sys.executable, "-c", script, pickle.dumps(spec).hex()]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    first = start()
+    while not server.asked and first.poll() is None:
+        time.sleep(0.05)
+    second = start()
+    assert second.stdout.readline() == (
+        "mnist: another process is downloading it; waiting for that.\n"
+    )
+    go_on.set()
+    assert first.communicate() == ("mnist: 400 official images, verified.\nofficial\n", "")
+    assert second.communicate() == ("official\n", "")
+    assert len(server.asked) == 4, "each file was asked for once"
+    assert not (fresh / ".downloads" / "mnist").exists()
+
+
+def test_where_no_lock_can_be_had_the_set_is_fetched_all_the_same(server, monkeypatch, capsys):
+    def refuse(path, **options):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(loading, "locked", refuse)
+    assert ck.load("mnist", n_valid=0).source == "official"
+    said, verified = capsys.readouterr().out.splitlines()
+    assert "takes no file lock (No locks available), so mnist is downloaded to a temp" in said
+    assert verified == "mnist: 400 official images, verified."
+
+
+def test_a_failed_download_lets_the_next_one_in(server):
+    del server.files[LABELS]
+    for _ in range(2):
+        with pytest.raises(DataError, match="answered 404"):
+            fetch("mnist")

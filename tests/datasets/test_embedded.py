@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import coursekit as ck
-from coursekit.datasets import cache, digits, embedded, shapes
+from coursekit.datasets import cache, embedded
 from coursekit.datasets.arrays import Arrays
+from coursekit.datasets.embedded import digits, shapes
 
 # Bytes of the recipes. They must be the same on every platform: where they change on purpose,
 # change `recipe` in the registry too.

@@ -374,14 +374,14 @@ def test_an_import_without_room_says_so(tmp_path, monkeypatch):
 def test_an_import_killed_midway_leaves_nothing(tmp_path, fresh):
     path = zip_of(tmp_path / "a.zip", pictures(per_class=40))
     script = (
-        "import sys\nfrom coursekit import datasets\nfrom coursekit.datasets import images\n"
-        "real, calls = images.decode, []\n"
+        "import sys\nfrom coursekit import datasets\nfrom coursekit.datasets import image_folders\n"
+        "real, calls = image_folders.decode, []\n"
         "def decode(*arguments):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 300: print('halfway', flush=True)\n"
         "    if len(calls) > 300: __import__('time').sleep(60)\n"
         "    return real(*arguments)\n"
-        "images.decode = decode\n"
+        "image_folders.decode = decode\n"
         "datasets.import_data('cifar10', sys.argv[1])\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import coursekit as ck
-from coursekit.datasets import cache, download, embedded, fetch, status, used, verify
+from coursekit.datasets import cache, download, embedded, fetch, registry, status, used, verify
 from coursekit.errors import ArgumentError, DataError
 
 
@@ -148,12 +148,12 @@ def test_too_many_validation_images_are_refused(imported, n_valid):
         ({"name": 3}, TypeError, "name must be a string such as 'mnist', not int"),
         ({"source": "web"}, ArgumentError, "source must be one of auto, official, imported, embed"),
         ({"source": None}, ArgumentError, "source must be one of .*, not None"),
-        ({"n_valid": -1}, ArgumentError, "n_valid must be at least 0, not -1"),
-        ({"n_valid": 10.0}, TypeError, "n_valid must be a whole number, not 10.0"),
-        ({"n_valid": True}, TypeError, "n_valid must be a whole number"),
-        ({"seed": "42"}, TypeError, "seed must be a whole number, not '42'"),
-        ({"seed": None}, TypeError, "seed must be a whole number, not None"),
-        ({"seed": -3}, ArgumentError, "seed must be at least 0, not -3"),
+        ({"n_valid": -1}, ArgumentError, r"n_valid: expected a whole number from 0 up, got -1\."),
+        ({"n_valid": 10.0}, TypeError, r"n_valid: expected a whole number .*, got 10\.0\."),
+        ({"n_valid": True}, TypeError, "n_valid: expected a whole number"),
+        ({"seed": "42"}, TypeError, "seed: expected a whole number .*, got '42'"),
+        ({"seed": None}, TypeError, "seed: expected a whole number .*, got None"),
+        ({"seed": -3}, ArgumentError, "seed: expected a whole number from 0 up, got -3"),
         ({"name": "digits", "source": "official"}, ArgumentError, "digits comes with the package"),
         ({"name": "shapes", "source": "imported"}, ArgumentError, "shapes comes with the package"),
     ],
@@ -262,6 +262,14 @@ def test_used_tells_what_was_loaded_and_from_where(small, imported):
     ck.load("mnist", n_valid=10)
     ck.load("cifar10", n_valid=10)
     assert used() == {"mnist": "official", "cifar10": "embedded"}
+    assert registry.replaced(used()) == ["cifar10"]
+
+
+def test_an_embedded_set_that_was_asked_for_stands_in_for_nothing(small):
+    ck.load("mnist", source="embedded", n_valid=10)
+    ck.load("shapes", n_valid=10)
+    assert used() == {"digits": "embedded", "shapes": "embedded"}
+    assert registry.replaced(used()) == []
 
 
 def test_status_tells_what_load_would_give(small, imported, fresh):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coursekit.datasets.draws import Draws
+from coursekit.datasets.portable_random import Draws
 from coursekit.datasets.splitting import split_validation, stratified_order
 
 UNEVEN = np.repeat([3, 0, 7], [500, 90, 10])

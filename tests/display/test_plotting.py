@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coursekit.display import plotting, widgets
+from coursekit.display import plotting
 from coursekit.errors import ArgumentError
 
 
@@ -100,28 +100,3 @@ def test_strip_draws_a_dot_for_each_run_and_a_bar_at_the_mean():
 def test_image_grid_has_room_for_every_image(shape):
     fig = plotting.image_grid(np.zeros(shape), ["x"] * shape[0], columns=4, title="Samples")
     assert sum(bool(ax.images) for ax in fig.axes) == shape[0]
-
-
-def test_an_explorer_without_a_kernel_draws_once_with_its_starting_values():
-    calls = []
-
-    def draw(**values):
-        calls.append(values)
-        return curves()
-
-    widgets.explore(draw, alt="Waves.", rate=(0.0, 1.0, 0.25), kind=["a", "b"], bold=True)
-    assert calls == [{"rate": 0.25, "kind": "a", "bold": True}]
-
-
-@pytest.mark.parametrize("control", [(0, 1), (0, 1, 2), [], "a", 3])
-def test_an_explorer_refuses_a_control_it_cannot_show(control):
-    with pytest.raises(ArgumentError, match="rate: expected"):
-        widgets.explore(curves, alt="Waves.", rate=control)
-
-
-def test_a_control_becomes_a_widget_of_its_kind():
-    make = widgets._widget
-    assert type(make("n", (1, 9, 3))).__name__ == "IntSlider"
-    assert type(make("rate", (0.0, 1.0, 0.5))).__name__ == "FloatSlider"
-    assert type(make("kind", ["a", "b"])).__name__ == "Dropdown"
-    assert type(make("bold", False)).__name__ == "Checkbox"

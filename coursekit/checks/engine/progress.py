@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
+from coursekit.base.environment import headless
+from coursekit.base.files import write_whole
 from coursekit.checks.engine import display
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import CORRECT, CRASHED, WRONG
@@ -22,18 +23,13 @@ def progress_folder() -> Path | None:
     That is while grading, in a headless run, and in a solution notebook: it solves every task, but
     not the learner did. Jupyter tells a kernel its notebook in JPY_SESSION_NAME.
     """
-    if is_on("COURSEKIT_GRADING") or is_on("COURSEKIT_HEADLESS"):
+    if headless():
         return None
     if Path(os.environ.get("JPY_SESSION_NAME", "")).parent.name == "solutions":
         return None
     if chosen := os.environ.get("COURSEKIT_PROGRESS"):
         return Path(chosen).expanduser()
     return platformdirs.user_data_path("coursekit", appauthor=False) / "progress"
-
-
-def is_on(variable: str) -> bool:
-    """Return whether an environment variable is set to something other than "" or "0"."""
-    return os.environ.get(variable, "") not in ("", "0")
 
 
 class ProgressStore:
@@ -105,15 +101,7 @@ class ProgressStore:
             return
         kept = {"exercise": self.number, "done": sorted(self.done), "last": self.last}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(kept, file, indent=1)
-                Path(name).replace(self.path)
-            except OSError:
-                Path(name).unlink(missing_ok=True)
-                raise
+            write_whole(self.path, json.dumps(kept, indent=1))
         except OSError:
             self._note(
                 "Progress cannot be written: it counts for this session only. Set "

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from coursekit.base.environment import ROOT
 from coursekit.checks.engine.isolation import TimeUp, held_back, seeds_kept, time_limit
 from coursekit.checks.engine.tasks import Task
 from coursekit.checks.engine.untouched import is_untouched
@@ -18,11 +19,17 @@ from coursekit.checks.engine.verdict import CORRECT, CRASHED, NOT_ATTEMPTED, WRO
 _NOT_OWN = tuple(
     str(Path(folder).resolve()) + os.sep
     for folder in (
-        Path(__file__).parents[2],
+        ROOT / "coursekit",
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     )
 )
 _OWN_PSEUDO_FILES = ("<ipython", "<string>", "<stdin>", "<cell")
+_WRAPPERS = (
+    "in user code:",  # TensorFlow
+    "Exception encountered when calling",  # Keras
+    "Could not automatically infer the output shape",  # Keras
+)
+_ANSI = re.compile(r"\x1b\[[0-9;]*\w")
 _PRINTED_LINES = 5
 
 
@@ -48,7 +55,7 @@ def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
             reason = f"It ran for more than {task.seconds:g} seconds and was stopped. Does it end?"
         except BaseException as error:  # SystemExit too: no answer may end the kernel
             outcome, where = CRASHED, _own_place(error.__traceback__, task)
-            reason = _in_words(error)
+            reason = _in_words(_as_raised(error))
             if not where:
                 reason += " (while the check used your answer, not in a line of your own code)"
         if outcome in (WRONG, CRASHED):
@@ -77,21 +84,32 @@ def _is_own(filename: str) -> bool:
     return not str(Path(filename).resolve()).startswith(_NOT_OWN)
 
 
+def _as_raised(error: BaseException) -> BaseException:
+    """Return the error as the answer raised it.
+
+    Keras and TensorFlow raise another one in its place, with a long text around its message.
+    """
+    while error.__context__ is not None and _text(error).startswith(_WRAPPERS):
+        error = error.__context__
+    return error
+
+
 def _in_words(error: BaseException) -> str:
-    try:
-        text = str(error).strip()
-    except Exception:  # a learner's own exception class may be broken as well
-        text = ""
-    if text.startswith(("in user code:", "Exception encountered")):  # TensorFlow adds a traceback
-        text = [line.strip() for line in text.splitlines() if line.strip()][-1]
-        text = re.sub(rf"^{type(error).__name__}: ", "", text)
+    text = _ANSI.sub("", _text(error))
     if len(text) > 300:
         text = text[:300] + " …"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return str(error).strip()
+    except Exception:  # a learner's own exception class may be broken as well
+        return ""
+
+
 def _last_lines(output: str) -> str:
     # A progress bar overwrites its line; only what is seen last counts.
     lines = [re.split(r"[\r\b]+", line.rstrip())[-1] for line in output.split("\n")]
-    lines = [re.sub(r"\x1b\[[0-9;]*\w", "", line)[:200] for line in lines if line.strip()]
+    lines = [_ANSI.sub("", line)[:200] for line in lines if line.strip()]
     return "\n".join(lines[-_PRINTED_LINES:])

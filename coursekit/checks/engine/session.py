@@ -6,8 +6,9 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
+from coursekit.base.environment import is_on
 from coursekit.checks.engine import display
-from coursekit.checks.engine.progress import ProgressStore, ProgressTable, is_on, progress_folder
+from coursekit.checks.engine.progress import ProgressStore, ProgressTable, progress_folder
 from coursekit.checks.engine.runner import run
 from coursekit.checks.engine.tasks import Task, TaskList, load
 from coursekit.checks.engine.verdict import CORRECT, NotCorrectError, Verdict

@@ -7,7 +7,6 @@ changed: mending a sentence keeps the outputs. A build that fails leaves the old
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from coursekit.base.files import write_whole
 from coursekit.course.notebooks import convert, rules
 from coursekit.course.notebooks.catalogue import Notebook, built, choose, from_sources, source_of
 from coursekit.course.notebooks.cells import named, tags, texts, where
@@ -238,13 +238,10 @@ def _refuse(label: str, findings: list[str]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write by renaming a finished file; what an earlier, killed build left half-done goes."""
+    """Write a notebook as a whole; what an earlier, killed build left half-done goes."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         for leftover in path.parent.glob(f".{path.name}.*.part"):
             leftover.unlink()
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise NotebookError(f"{path} cannot be written: {error.strerror}.") from error

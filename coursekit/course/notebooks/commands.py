@@ -12,6 +12,8 @@ from coursekit.course.notebooks import catalogue
 from coursekit.errors import ArgumentError, NotebookError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from coursekit.course.notebooks.build import Built
@@ -44,6 +46,7 @@ def build(
         return
     chosen = catalogue.choose(notebooks or [], catalogue.from_sources(root))
     console, failed = _console(), 0
+    used: list[tuple[str, str]] = []
     for source in dict.fromkeys(catalogue.source_of(notebook) for notebook in chosen):
         try:
             with progress(console) as on_cell:
@@ -61,6 +64,8 @@ def build(
             continue
         for line in lines:
             typer.echo(_sentence(line))
+        used += [pair for line in lines for pair in line.data]
+    _stand_ins(used)
     if failed:
         typer.echo(f"{failed} of the sources could not be built; what was there stays.", err=True)
         raise typer.Exit(1)
@@ -104,6 +109,7 @@ def run(
         html=html,
     )
     console.print(runner.table(results))
+    _stand_ins(pair for result in results for pair in result.outcome.data.items())
     failed = [result for result in results if result.outcome.failure]
     if failed:
         typer.echo(f"{len(failed)} of {len(results)} notebooks failed.", err=True)
@@ -135,18 +141,22 @@ def _finish_check(findings: list[str], wanted: list[str]) -> None:
 
 
 def _sentence(line: Built) -> str:
-    from coursekit.datasets import registry
-
     if line.action != "run":
         return f"{line.action:>10}  {line.notebook.label}"
     data = ", ".join(f"{name}: {source}" for name, source in line.data) or "no data"
-    replaced = [
-        name
-        for name, source in line.data
-        if source == "embedded" and not registry.spec_of(name).embedded
-    ]
-    note = f" (stand-in for {' and '.join(replaced)}: import the real images)" if replaced else ""
-    return f"{'run':>10}  {line.notebook.label}  {line.seconds:.0f} s  {data}{note}"
+    return f"{'run':>10}  {line.notebook.label}  {line.seconds:.0f} s  {data}"
+
+
+def _stand_ins(used: Iterable[tuple[str, str]]) -> None:
+    """Say, where it is so, that embedded data took the place of the real images asked for."""
+    from coursekit.datasets import cache_dir, registry
+
+    names = " ".join(sorted(registry.replaced(dict(used))))
+    if names:
+        typer.echo(
+            f"Stand-in data took the place of {names}: the real images are not in {cache_dir()}. "
+            f"`python -m coursekit data fetch {names}` or `data import NAME PATH` brings them."
+        )
 
 
 def _known(profile: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from nbformat import NotebookNode
 
-from coursekit.base.environment import ROOT
+from coursekit.base.environment import ROOT, inherited
 from coursekit.course.notebooks.cells import merge_streams, named, tags, where
 from coursekit.course.notebooks.facts import QUESTION
 from coursekit.errors import NotebookError
@@ -45,16 +45,15 @@ class Outcome:
 
 def environment(*, profile: str, grading: bool = False) -> dict[str, str]:
     """Return the environment of a headless kernel; with `grading`, a failing check raises."""
-    here = dict(os.environ)
+    here = inherited()
     for name in ("PYTEST_CURRENT_TEST", "FORCE_COLOR", "NO_COLOR", "COURSEKIT_GRADING"):
         here.pop(name, None)
-    package = str(ROOT)
     here |= {
         "COURSEKIT_HEADLESS": "1",
         "COURSEKIT_PROFILE": profile,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, [package, here.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), here.get("PYTHONPATH")])),
     }
     if grading:
         here["COURSEKIT_GRADING"] = "1"

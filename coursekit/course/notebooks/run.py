@@ -17,6 +17,7 @@ from coursekit.course.notebooks.build import OnCell
 from coursekit.course.notebooks.catalogue import Notebook
 from coursekit.course.notebooks.cells import tags
 from coursekit.course.notebooks.execute import CELL_TIMEOUT, Outcome, checks, execute
+from coursekit.datasets.registry import replaced
 from coursekit.errors import NotebookError
 
 
@@ -146,12 +147,13 @@ def _of(count: int, total: int) -> str:
 def _sources(data: dict[str, str]) -> str:
     """Return the data used, by source.
 
-    >>> _sources({"mnist": "official", "digits": "embedded", "shapes": "embedded"})
-    'official mnist; embedded digits, shapes'
+    >>> _sources({"mnist": "official", "digits": "embedded", "cifar10": "embedded"})
+    'official mnist; embedded digits; stand-in for cifar10'
     """
     names: dict[str, list[str]] = {}
     for name, source in data.items():
-        names.setdefault(source, []).append(name)
+        kind = "stand-in for" if name in replaced(data) else source
+        names.setdefault(kind, []).append(name)
     return "; ".join(f"{source} {', '.join(each)}" for source, each in names.items()) or "–"
 
 

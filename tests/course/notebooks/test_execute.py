@@ -48,6 +48,28 @@ def test_the_kernel_is_this_python_headless_in_an_empty_folder_that_goes(monkeyp
     assert not Path(folder).exists()
 
 
+def test_a_relative_folder_means_the_callers_and_not_the_kernels(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COURSEKIT_DATA", "data")
+    monkeypatch.setenv("COURSEKIT_MIRROR", "mirror")
+    names = ("COURSEKIT_DATA", "COURSEKIT_MIRROR")
+    nb = notebook(
+        f"import os\nfor name in {names}:\n    print(os.environ[name])",
+        "from coursekit.datasets import cache_dir\nprint(cache_dir())",
+    )
+    execute(nb, profile="quick")
+    assert nb.cells[1].outputs[0].text.splitlines() == [
+        str(tmp_path / "data"),
+        str(tmp_path / "mirror"),
+    ]
+    assert nb.cells[2].outputs[0].text.strip() == str(tmp_path / "data")
+
+
+def test_the_address_of_a_mirror_stays_as_it_is(monkeypatch):
+    monkeypatch.setenv("COURSEKIT_MIRROR", "http://mirror.example/data")
+    assert environment(profile="quick")["COURSEKIT_MIRROR"] == "http://mirror.example/data"
+
+
 def test_grading_is_on_only_where_asked():
     assert environment(profile="full", grading=True)["COURSEKIT_GRADING"] == "1"
 

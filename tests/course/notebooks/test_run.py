@@ -82,6 +82,23 @@ def test_what_fails_is_told_in_one_sentence_and_the_others_still_run(stored, cal
     assert said.endswith("1 of 2 notebooks failed. ")
 
 
+def test_stand_in_data_are_told_at_the_end(stored, call, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COURSEKIT_DATA", "nothing")
+    used = (
+        "# %%\nimport sys, types\n"
+        "used = lambda: {'mnist': 'embedded', 'digits': 'embedded', 'cifar10': 'official'}\n"
+        "sys.modules['coursekit.datasets'] = types.SimpleNamespace(used=used)\n"
+    )
+    put(stored, "notebooks", used, "04_data")
+    code, said = call("run", "4")
+    assert code == 0
+    assert row(said, "notebooks/04_data")[4].startswith("stand-in for mnist; embedded digits")
+    told = said.replace(" ", "")
+    assert f"Stand-indatatooktheplaceofmnist:therealimagesarenotin{tmp_path}/nothing." in told
+    assert "Stand-in" not in call("run", "3", "--kind", "notebooks")[1]
+
+
 def test_pages_are_kept_also_of_what_failed(stored, call, tmp_path):
     call("run", "3", "--kind", "notebooks", "--html", str(tmp_path / "pages"))
     page = (tmp_path / "pages/notebooks/03_sums.html").read_text(encoding="utf-8")

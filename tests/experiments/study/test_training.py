@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from coursekit.datasets import load
-from coursekit.datasets.dataset import Dataset, new_part
+from coursekit.datasets.arrays import new_part
+from coursekit.datasets.dataset import Dataset
 from coursekit.errors import DataError
 from coursekit.experiments import study
 from coursekit.experiments.study import images, nets, training

@@ -2,7 +2,7 @@
 
 Every image has a random background with a slope of light, random clutter, and one object in a
 random colour, place, scale and rotation, under noise. One pixel says nothing about the class, so
-a linear classifier stays far behind a network (tests/test_datasets_embedded.py holds it to that).
+a linear classifier stays far behind a network (a test holds it to that).
 
 The same seed gives the same bytes on every platform: the random numbers are integers from a raw
 bit stream, angles come from a table of rounded sines, and the rest is elementwise float32
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from coursekit.datasets.draws import Draws
+from coursekit.datasets.portable_random import Draws
 
 SIZE = 32
 N_CLASSES = 10

@@ -5,8 +5,8 @@ Repository, 1998. Each 8×8 image is upscaled and, after the originals were spli
 and test, drawn many times with another rotation, scale, shear and place. Copies of one original
 share a group, so that the validation part can keep them together as well.
 
-Same bytes on every platform, for the reasons given in `coursekit.datasets.shapes`: the upscaling
-is done in integers.
+Same bytes on every platform, for the reasons given in `coursekit.datasets.embedded.shapes`: the
+upscaling is done in integers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from coursekit.datasets.arrays import Arrays
-from coursekit.datasets.draws import Draws
+from coursekit.datasets.portable_random import Draws
 from coursekit.datasets.splitting import stratified_order
 
 SIZE = 28

@@ -14,10 +14,10 @@ def make(name: str) -> Arrays:
     Takes a few seconds; the bytes are always the same.
     """
     if name == "digits":
-        from coursekit.datasets.digits import make_digits
+        from coursekit.datasets.embedded.digits import make_digits
 
         return make_digits(*DIGITS_SIZES, seed=0)
-    from coursekit.datasets.shapes import make_shapes
+    from coursekit.datasets.embedded.shapes import make_shapes
 
     n_train, n_test = SHAPES_SIZES
     return Arrays(*make_shapes(n_train, seed=0), *make_shapes(n_test, seed=1))

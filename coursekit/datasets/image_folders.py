@@ -9,7 +9,7 @@ import numpy as np
 
 from coursekit.datasets.archives import Members
 from coursekit.datasets.arrays import Arrays
-from coursekit.datasets.draws import Draws
+from coursekit.datasets.portable_random import Draws
 from coursekit.datasets.registry import DatasetSpec
 from coursekit.errors import DataError
 
