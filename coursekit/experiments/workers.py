@@ -12,11 +12,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from multiprocessing.connection import Connection
 from typing import Any
 
-import psutil
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
+from tqdm import tqdm
 
 from coursekit.base import machine
 from coursekit.errors import CourseError
@@ -38,6 +39,7 @@ class Workers:
     def __init__(self, count: int):
         self.count = count
         self._threads = machine.threads_each(count)
+        self._theirs, self._alive = multiprocessing.Pipe(duplex=False)
         self._idle: list[tuple[str, ProcessPoolExecutor]] = []
         self._busy: dict[Future[Any], tuple[str, ProcessPoolExecutor]] = {}
 
@@ -50,7 +52,9 @@ class Workers:
         else:
             if len(self._idle) + len(self._busy) >= self.count:
                 self._idle.pop(0)[1].shutdown(kill_workers=True)
-            process = ProcessPoolExecutor(1, env=self._threads, initializer=_live_with_the_parent)
+            process = ProcessPoolExecutor(
+                1, env=self._threads, initializer=_live_with, initargs=[self._theirs]
+            )
         with _interrupts_held_back():
             future = process.submit(function, *args)
         self._busy[future] = (kind, process)
@@ -63,6 +67,8 @@ class Workers:
         for _, process in [*self._idle, *self._busy.values()]:
             process.shutdown(kill_workers=True)
         self._idle, self._busy = [], {}
+        self._theirs.close()
+        self._alive.close()
 
     def _gather(self) -> None:
         """Take back the processes whose task is over; one that died is not used again."""
@@ -87,14 +93,16 @@ def result_of(future: Future[Any]) -> Any:
         ) from None
 
 
-def _live_with_the_parent() -> None:
+def _live_with(parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    # Its default one is a semaphore of the system, which a killed process would leave behind.
+    tqdm.set_lock(threading.RLock())
+    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
 
 
-def _end_with_the_parent() -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(multiprocessing.parent_process().pid).wait()
+def _end_with(parent: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        parent.recv()  # nothing is ever sent: this waits for the end of the pipe
     os._exit(1)
 
 

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import wait
 from pathlib import Path
 
 import psutil
@@ -370,9 +369,8 @@ def test_a_crew_without_workers_for_the_moment_is_waited_for_once_a_round(run, t
     sizes, pauses = [], []
     monkeypatch.setattr(runner, "LocalCrew", Crew)
     monkeypatch.setattr(runner.time, "sleep", pauses.append)
-    monkeypatch.setattr(runner, "wait", lambda jobs, *rest: wait(jobs, 0))
     assert len(run(seeds=1)) == 2
-    assert pauses == [runner._PAUSE] * 3
+    assert [pause for pause in pauses if pause] == [runner._PAUSE] * 3  # the toy's are 0
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(run, out, monkeypatch):
