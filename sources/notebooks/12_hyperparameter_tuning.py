@@ -27,7 +27,6 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import scipy.stats
-from coursekit.tuning import Integers, LogUniform, PruningCallback
 
 optuna = ck.tuning.load_optuna()  # import optuna, without its log lines
 
@@ -221,7 +220,10 @@ assert set(found) == {2, 3, 4}, f"integers(2, 5) should give 2, 3 and 4, got {so
 # **Predict first:** which of the two matters more? How wide is the band of learning rates that work?
 
 # %%
-coarse_space = {"learning_rate": LogUniform(1e-6, 1e-2), "weight_decay": LogUniform(1e-8, 1e-4)}
+coarse_space = {
+    "learning_rate": ck.tuning.LogUniform(1e-6, 1e-2),
+    "weight_decay": ck.tuning.LogUniform(1e-8, 1e-4),
+}
 coarse = ck.tuning.sample(coarse_space, n_trials, seed=1)
 began = time.perf_counter()
 coarse_runs = [trainer.train(**configuration) for configuration in coarse]
@@ -640,10 +642,10 @@ for s in range(s_max, -1, -1):
 
 # %%
 space = {
-    "learning_rate": LogUniform(1e-5, 1e-1),
-    "units": Integers(5, width + 1),
-    "momentum_gap": LogUniform(1e-3, 1.0),
-    "weight_decay": LogUniform(1e-4, 1.0),
+    "learning_rate": ck.tuning.LogUniform(1e-5, 1e-1),
+    "units": ck.tuning.Integers(5, width + 1),
+    "momentum_gap": ck.tuning.LogUniform(1e-3, 1.0),
+    "weight_decay": ck.tuning.LogUniform(1e-4, 1.0),
 }
 
 
@@ -697,7 +699,7 @@ ck.show(
 # %%
 def pruned_objective(trial):
     history = trainer.train(
-        **ck.tuning.suggest(trial, space), callbacks=[PruningCallback(trial, "val_loss")]
+        **ck.tuning.suggest(trial, space), callbacks=[ck.tuning.PruningCallback(trial, "val_loss")]
     )
     return history["val_loss"][-1]
 
@@ -840,7 +842,9 @@ def make_objective():
 
     def objective(trial):
         configuration = ck.tuning.suggest(trial, space)
-        history = own.train(**configuration, callbacks=[PruningCallback(trial, "val_loss")])
+        history = own.train(
+            **configuration, callbacks=[ck.tuning.PruningCallback(trial, "val_loss")]
+        )
         return history["val_loss"][-1]
 
     return objective

@@ -6,8 +6,8 @@ summary. What is compared, and how fairly, is told in `coursekit.experiments.stu
 
 from __future__ import annotations
 
-from coursekit.experiments.study.jobs import DataInfo, Job, Trainer
-from coursekit.experiments.study.records import DamagedRecordError, StudyError
+from coursekit.experiments.study.jobs import DataInfo, Job, StudyError, Trainer
+from coursekit.experiments.study.records import DamagedRecordError
 from coursekit.experiments.study.reporting import Report, load_records, load_report, report
 from coursekit.experiments.study.runner import run
 from coursekit.experiments.study.variants import PROFILES, VARIANTS, Budget, Variant

@@ -1,12 +1,18 @@
-"""One piece of the study's work: a search trial or a run, with all that decides its result."""
+"""The study's work: search trials and runs, with all that decides their results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from coursekit.errors import CourseError
 from coursekit.experiments.study.variants import SEARCH_SEED, VARIANTS, Budget, search_grid
+
+
+class StudyError(CourseError, RuntimeError):
+    """A study that cannot start or go on; what is done is kept."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,8 @@ class Job:
     @property
     def key(self) -> str:
         """Name of the job's record."""
-        if self.kind == "search":
-            return f"search-{self.variant}-{self.learning_rate:g}"
-        return f"run-{self.variant}-{self.seed}"
+        last = f"{self.learning_rate:g}" if self.kind == "search" else self.seed
+        return f"{self.kind}-{self.variant}-{last}"
 
     @property
     def title(self) -> str:
@@ -61,9 +66,8 @@ class Job:
         """The most epochs the job may train."""
         if self.kind == "search":
             return self.budget.search_epochs
-        if VARIANTS[self.variant].cycle:
-            return self.budget.cycle_epochs
-        return self.budget.epochs
+        cycle = VARIANTS[self.variant].cycle
+        return self.budget.cycle_epochs if cycle else self.budget.epochs
 
     def config(self) -> dict[str, Any]:
         """Return all that decides the result; a record counts only if its own is equal."""
@@ -101,7 +105,7 @@ class Study:
         """Return how many trials and runs the study has."""
         return len(self.variants) * (self.budget.search_rates + len(self.seeds))
 
-    def study_config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return what all records of the study have in common."""
         return _common(self)
 
@@ -116,6 +120,29 @@ def _common(of: Job | Study) -> dict[str, Any]:
     return {"profile": of.profile, "budget": asdict(of.budget), "data": data}
 
 
+def choose_rate(trials: Sequence[dict[str, Any]]) -> float:
+    """Return the learning rate with the best validation accuracy; of equals, the smallest.
+
+    `trials` are search records of one variant; one that diverged before its first epoch ended has
+    no validation accuracy and cannot win.
+
+    Raises StudyError when every trial diverged.
+
+    >>> choose_rate([{"learning_rate": 1e-3, "validation_accuracy": 0.31},
+    ...              {"learning_rate": 1e-2, "validation_accuracy": None}])
+    0.001
+    """
+    finished = [trial for trial in trials if trial["validation_accuracy"] is not None]
+    if not finished:
+        rates = ", ".join(f"{trial['learning_rate']:g}" for trial in trials)
+        raise StudyError(f"every learning rate diverged ({rates})")
+    best = max(finished, key=lambda t: (t["validation_accuracy"], -t["learning_rate"]))
+    return best["learning_rate"]
+
+
+Tell = Callable[[int, dict[str, float]], None]
+
+
 @dataclass(frozen=True)
 class Trainer:
     """The two functions that do the work, named by module so that other processes find them.
@@ -126,4 +153,41 @@ class Trainer:
     """
 
     describe: Callable[[Budget], DataInfo]
-    train: Callable[[Job, Callable[[int, dict[str, float]], None]], dict[str, Any]]
+    train: Callable[[Job, Tell], dict[str, Any]]
+
+
+class Crew(Protocol):
+    """Who trains: processes of this machine, or a cluster's. A context manager; it ends all."""
+
+    def size(self) -> int:
+        """Return how many jobs it trains at the same time, now; StudyError when it is gone."""
+
+    def submit(self, job: Job) -> Future[dict[str, Any]]:
+        """Start a job."""
+
+    def epochs(self) -> Iterator[tuple[str, int, dict[str, float]]]:
+        """Yield key, last epoch and its logs of the jobs in work."""
+
+    def __enter__(self) -> Crew: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def do(train: Callable[[Job, Tell], dict[str, Any]], job: Job, tell: Tell) -> dict[str, Any]:
+    """Train a job in a worker; what it raises comes back as a sentence, which always travels."""
+    try:
+        return train(job, tell)
+    except Exception as error:
+        raise StudyError(reason_of(error)) from None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return one line that says what went wrong.
+
+    >>> reason_of(ValueError("too small")), reason_of(StudyError("No room."))
+    ('ValueError: too small', 'No room')
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, CourseError):
+        return text.rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -2,112 +2,69 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
-from coursekit.experiments.study.events import EpochEnded
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from coursekit.base.environment import headless
 from coursekit.experiments.study.jobs import Job
 
 
-class Quiet:
-    """Says nothing but notes: something went wrong and was mended."""
+class StudyProgress:
+    """A line for each finished job and, in a terminal, bars for the study and for each job."""
 
-    def note(self, text: str) -> None:
-        """Say what the user should know."""
-        print(text, flush=True)
-
-    def start(self, total: int, done: int) -> None:
-        """The study has `total` jobs, of which `done` were there already."""
-
-    def job_started(self, job: Job) -> None:
-        """A job has started or starts over."""
-
-    def epoch_ended(self, event: EpochEnded) -> None:
-        """A job has trained an epoch."""
-
-    def job_done(self, job: Job, record: dict[str, Any] | None) -> None:
-        """A job has its record, or None when it failed."""
-
-    def close(self) -> None:
-        """The study is over."""
-
-
-class Lines(Quiet):
-    """One line for each finished job, for logs and pipes."""
-
-    def start(self, total: int, done: int) -> None:
-        """Say how much there is to do."""
-        self._total, self._done = total, done
-        print(f"{total} trainings, {done} done before.", flush=True)
-
-    def job_done(self, job: Job, record: dict[str, Any] | None) -> None:
-        """Say what came out."""
-        self._done += 1
-        print(f"[{self._done}/{self._total}] {job.title}: {_outcome(record)}", flush=True)
-
-
-class Bars(Quiet):
-    """One bar for the study and one for the epochs of each job in work."""
-
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn as Elapsed
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
-        self._bars = Progress(*columns, TextColumn("{task.fields[info]}"))
+    def __init__(self, total: int):
+        self._talks = not headless()
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Progress(
+            *(TextColumn("{task.description}"), *columns, TextColumn("{task.fields[info]}")),
+            console=Console(force_jupyter=False, soft_wrap=True),
+            disable=not (self._talks and sys.stdout.isatty()),
+        )
+        self._all = self._bars.add_task("study", total=total, info="")
+        self._total, self._done = total, 0
         self._of_job: dict[str, Any] = {}
 
-    def note(self, text: str) -> None:
-        """Say what the user should know, above the bars."""
-        self._bars.console.print(text, highlight=False, markup=False)
-
-    def start(self, total: int, done: int) -> None:
-        """Show the study's bar."""
+    def __enter__(self) -> StudyProgress:
         self._bars.start()
-        self._all = self._bars.add_task("study", total=total, completed=done, info="")
+        return self
 
-    def job_started(self, job: Job) -> None:
-        """Show the job's bar, at its start."""
-        if job.key in self._of_job:
-            self._bars.reset(self._of_job[job.key], info="")
-            return
-        self._of_job[job.key] = self._bars.add_task(job.title, total=job.epochs, info="")
-
-    def epoch_ended(self, event: EpochEnded) -> None:
-        """Move the job's bar."""
-        bar = self._of_job.get(event.job.key)
-        if bar is not None:
-            accuracy = event.logs.get("val_accuracy")
-            info = "" if accuracy is None else f"validation accuracy {accuracy:.1%}"
-            self._bars.update(bar, completed=event.epoch, info=info)
-
-    def job_done(self, job: Job, record: dict[str, Any] | None) -> None:
-        """Put a line in the place of the job's bar, and move the study's."""
-        bar = self._of_job.pop(job.key, None)
-        if bar is not None:
-            self._bars.remove_task(bar)
-        self.note(f"{job.title}: {_outcome(record)}")
-        self._bars.advance(self._all)
-
-    def close(self) -> None:
-        """Leave the bars as they stand."""
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
+    def note(self, text: str) -> None:
+        """Say what the user should know, headless or not."""
+        self._bars.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-def choose_progress() -> Quiet:
-    """Return bars for a terminal, lines for a log, and quiet with COURSEKIT_HEADLESS=1."""
-    if os.environ.get("COURSEKIT_HEADLESS") == "1":
-        return Quiet()
-    return Bars() if sys.stdout.isatty() else Lines()
+    def found(self, job: Job) -> None:
+        """A job was done before."""
+        self._done += 1
+        self._bars.advance(self._all)
+
+    def started(self, job: Job) -> None:
+        """A job has started."""
+        self._of_job[job.key] = self._bars.add_task(job.title, total=job.epochs, info="")
+
+    def epoch(self, key: str, epoch: int, logs: dict[str, float]) -> None:
+        """A job in work has trained an epoch, counted from 1."""
+        if key in self._of_job:
+            info = f"validation accuracy {logs['val_accuracy']:.1%}"
+            self._bars.update(self._of_job[key], completed=epoch, info=info)
+
+    def ended(self, job: Job, record: dict[str, Any] | None) -> None:
+        """A job has its record, or None when it failed."""
+        self._bars.remove_task(self._of_job.pop(job.key))
+        if record is not None:
+            self.found(job)
+            if self._talks:
+                self.note(f"[{self._done}/{self._total}] {job.title}: {_outcome(record)}")
 
 
-def _outcome(record: dict[str, Any] | None) -> str:
-    if record is None:
-        return "failed"
+def _outcome(record: dict[str, Any]) -> str:
     accuracy = record["validation_accuracy"]
     if accuracy is None:
         return "diverged"
     words = f"validation accuracy {accuracy:.1%} in epoch {record['best_epoch']}"
-    seconds = record.get("seconds")
-    return words if seconds is None else f"{words}, {seconds:.0f} s"
+    return f"{words}, {record['seconds']:.0f} s"

@@ -1,22 +1,22 @@
-"""The study's memory on disk: one small JSON file per trial or run, whole or not there at all.
+"""The study's memory on disk: one JSON file per trial or run, whole or not there at all.
 
-A folder of a study holds `records/NAME.json`, `set_aside/` (records that were damaged or no longer
-fit, kept for a look), `locks/` (see `claims`) and `study.json`, the list of what was asked for.
+A study's folder holds `records/NAME.json`, `study.json` (what was asked for) and the lock of the
+study that works there.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import math
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from coursekit.errors import CourseError, DataError
-from coursekit.experiments.study.jobs import Job
+from coursekit.base.files import locked, write_whole
+from coursekit.errors import DataError
+from coursekit.experiments.study.jobs import Job, StudyError
 
 FORMAT = 1
 _REQUIRED = ("kind", "variant", "revision", "seed", "learning_rate", "profile", "budget", "data")
@@ -27,39 +27,17 @@ class DamagedRecordError(DataError):
     """A record that is not what was written: cut off, changed, or of an unknown format."""
 
 
-class StudyError(CourseError, RuntimeError):
-    """A study that cannot start or go on; what is done is kept."""
-
-
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write a record with a checksum; afterwards the file is there whole, or as it was before.
+    """Write a record; afterwards the file is there whole, or as it was before.
 
     Numbers that are not finite are written as null. Raises OSError, as for a full disk.
     """
     content = {"format": FORMAT, **_finite(record)}
-    content["checksum"] = _checksum(content)
-    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole, or as it was before.
-
-    Raises OSError, as for a full disk.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Return the record as it was written, without its checksum.
+    """Return the record as it was written.
 
     Raises DamagedRecordError, with the reason, for anything but a whole record.
     """
@@ -67,76 +45,52 @@ def read_record(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
     except ValueError:
         raise DamagedRecordError(f"{path.name} is cut off or is not JSON") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise DamagedRecordError(f"{path.name} is not a record of format {FORMAT}")
-    checksum = content.pop("checksum", None)
-    if checksum != _checksum(content):
-        raise DamagedRecordError(f"{path.name} does not agree with its checksum")
-    del content["format"]
+    content.pop("checksum", None)  # in records of earlier versions
     return content
 
 
 class Store:
-    """The records of one study's folder.
-
-    Raises StudyError for a folder that cannot be made or written.
-    """
+    """The records of one study's folder."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self.records = self.folder / "records"
-        self.aside = self.folder / "set_aside"
 
-    def prepare(self) -> None:
-        """Make the folders."""
-        try:
-            for folder in (self.records, self.aside, self.folder / "locks"):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StudyError(
-                f"out: expected a folder to write to, got {self.folder} ({_reason(error)}); "
-                "choose another."
-            ) from None
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Make the folder and hold its lock.
 
-    def load(self) -> tuple[dict[str, dict[str, Any]], list[str]]:
-        """Return the whole records by name, and one sentence for each damaged one."""
-        whole, damaged = {}, []
-        for path in sorted(self.records.glob("*.json")):
+        Raises StudyError for a folder that cannot be written, or that another study works in.
+        """
+        with ExitStack() as held:
+            try:
+                self.records.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self.folder / "study.lock", wait=False))
+                for part in self.records.glob(".*"):  # half written, when an earlier one was killed
+                    part.unlink()
+            except BlockingIOError:
+                raise StudyError(
+                    f"out: expected a folder where no study is at work, got {self.folder}; wait "
+                    "for the other one, or choose another folder."
+                ) from None
+            except OSError as error:
+                raise StudyError(
+                    f"out: expected a folder to write to, got {self.folder} ({_reason(error)}); "
+                    "choose another."
+                ) from None
+            yield
+
+    def load(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        """Return the whole records by name, and what is wrong with each damaged one."""
+        whole, damaged = {}, {}
+        for path in sorted(self.records.glob("[!.]*.json")):
             try:
                 whole[path.stem] = self._read(path)
-            except FileNotFoundError:
-                continue
             except DamagedRecordError as error:
-                damaged.append(f"{error}.")
+                damaged[path.stem] = str(error)
         return whole, damaged
-
-    def find(self, job: Job) -> tuple[dict[str, Any] | None, list[str]]:
-        """Return the job's record if there is a good one, and what had to be set aside.
-
-        Call it only while holding the job's claim: it moves what is damaged, half written or made
-        from another configuration out of the way, so that the job is done again.
-        """
-        told = []
-        for part in self.records.glob(f".{job.key}.json.*.tmp"):
-            part.unlink(missing_ok=True)
-            told.append(f"The record of {job.title} was left half written: it is done again.")
-        path = self.records / f"{job.key}.json"
-        try:
-            record = self._read(path)
-        except FileNotFoundError:
-            return None, told
-        except DamagedRecordError as error:
-            kept = self._set_aside(path)
-            return None, [*told, f"{error} (kept as {kept}): {job.title} is done again."]
-        other = differences(record, job.config())
-        if not other:
-            return record, told
-        kept = self._set_aside(path)
-        told.append(
-            f"{path.name} has another {' and '.join(other)} (kept as {kept}): {job.title} is "
-            "done again."
-        )
-        return None, told
 
     def save(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         """Write the job's record and return it.
@@ -149,13 +103,10 @@ class Store:
 
     def remember(self, variants: Iterable[str], seeds: Iterable[int]) -> None:
         """Add variants and seeds to the list of what was asked for."""
-        before_variants, before_seeds = self.asked()
-        asked = {
-            "variants": [*before_variants, *(v for v in variants if v not in before_variants)],
-            "seeds": sorted({*before_seeds, *seeds}),
-        }
-        if (asked["variants"], asked["seeds"]) != (before_variants, before_seeds):
-            self._write(self.folder / "study.json", asked)
+        before = self.asked()
+        asked = list(dict.fromkeys([*before[0], *variants])), sorted({*before[1], *seeds})
+        if asked != before:
+            self._write(self.folder / "study.json", {"variants": asked[0], "seeds": asked[1]})
 
     def asked(self) -> tuple[list[str], list[int]]:
         """Return the variants and seeds asked for so far; none where the list is not readable."""
@@ -181,13 +132,6 @@ class Store:
                 "and the same command goes on from there."
             ) from None
 
-    def _set_aside(self, path: Path) -> str:
-        number = 1
-        while (target := self.aside / f"{path.stem}-{number}.json").exists():
-            number += 1
-        path.replace(target)
-        return f"set_aside/{target.name}"
-
 
 def differences(record: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     """Return the names of the settings in which a record differs from the expected ones.
@@ -199,21 +143,13 @@ def differences(record: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     return [name.replace("_", " ") for name in plain if record.get(name) != plain[name]]
 
 
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "the disk is full"
-    return (error.strerror or str(error)).lower()
+    return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror).lower()

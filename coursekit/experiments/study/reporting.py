@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coursekit.base.environment import current_profile
+from coursekit.base.files import write_whole
 from coursekit.errors import ArgumentError, DataError
-from coursekit.experiments.study.records import Store, write_whole
+from coursekit.experiments.study.records import Store
 from coursekit.experiments.study.runner import DEFAULT_FOLDER
-from coursekit.experiments.study.statistics import Difference
 from coursekit.experiments.study.summary import read_summary, save_summary, summarize
 from coursekit.experiments.study.tables import (
+    Difference,
     Row,
     differences_of,
     differences_table,

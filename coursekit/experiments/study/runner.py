@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from pathlib import Path
 from typing import Any
 
+from coursekit.base import machine
 from coursekit.base.environment import current_profile
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
-from coursekit.experiments.study.claims import Claims
-from coursekit.experiments.study.events import Done, EpochEnded, Event, Failed, Workers
-from coursekit.experiments.study.jobs import Job, Study, Trainer
-from coursekit.experiments.study.progress import Quiet, choose_progress
-from coursekit.experiments.study.records import Store, StudyError, differences
-from coursekit.experiments.study.search import choose_rate
+from coursekit.experiments.study.jobs import (
+    Crew,
+    Job,
+    Study,
+    StudyError,
+    Trainer,
+    choose_rate,
+    reason_of,
+)
+from coursekit.experiments.study.local import LocalCrew
+from coursekit.experiments.study.progress import StudyProgress
+from coursekit.experiments.study.records import Store, differences
 from coursekit.experiments.study.variants import PROFILES, select_variants
-from coursekit.experiments.study.workers import LocalWorkers, count_cores
+from coursekit.experiments.workers import result_of
 
 DEFAULT_FOLDER = Path("work") / "study"
 """Where studies lie, one folder per profile; git-ignored."""
 
-_PAUSE = 0.5
+_PAUSE = 0.5  # seconds between two looks at the epochs
+_TRIES = 2
 
 
 def run(
@@ -36,7 +48,7 @@ def run(
     """Train every variant with every seed that has no record yet, and return all their records.
 
     First a search chooses each variant's learning rate, then the runs follow. Killed and started
-    again, it goes on where it was; started twice on one folder, the two share the work.
+    again, it goes on where it was. A training that fails is tried once more.
 
     Args:
         variants: names, or one string "a,b"; all five by default.
@@ -50,174 +62,148 @@ def run(
     Raises:
         ArgumentError: a value out of its range, an unknown name, a scheduler that is not there,
             both `workers` and `scheduler`.
-        StudyError: a folder that holds another study or cannot be written, a full disk, or runs
-            that failed, after all others are done.
+        TypeError: seeds or workers that are no whole number.
+        StudyError: a folder that holds another study, that one is at work in or that cannot be
+            written, a full disk, or trainings that failed, after all others are done.
     """
-    names, seed_list = select_variants(variants), _seeds(seeds)
+    names = select_variants(variants)
+    seed_list = tuple(range(whole_number("seeds", seeds, least=1)))
     profile = current_profile(profile)
+    budget = PROFILES[profile]
     size = _workers(workers, scheduler)
     trainer = trainer or _real_trainer()
     store = Store(out if out is not None else DEFAULT_FOLDER / profile)
-    crew: Workers
+    crew: Crew
     if scheduler is None:
-        crew = LocalWorkers(trainer.train, size)
+        crew = LocalCrew(trainer.train, size)
     else:
-        from coursekit.experiments.study.cluster import DaskWorkers
+        from coursekit.experiments.study.cluster import DaskCrew
 
-        crew = DaskWorkers(scheduler, trainer)
-    try:
-        budget = PROFILES[profile]
+        crew = DaskCrew(scheduler, trainer)
+    with crew:
         data = trainer.describe(budget)
         if scheduler is not None:
             crew.check(budget, data)
-        threads = max(1, count_cores() // size)
+        threads = max(1, machine.cores() // size)
         study = Study(names, seed_list, profile, budget, data, threads)
-        return _Loop(study, store, crew, choose_progress()).work()
-    finally:
-        crew.close()
+        with store.opened(), StudyProgress(study.n_jobs()) as progress:
+            return _Loop(study, store, crew, progress).work()
 
 
 class _Loop:
-    def __init__(self, study: Study, store: Store, crew: Workers, progress: Quiet):
+    def __init__(self, study: Study, store: Store, crew: Crew, progress: StudyProgress):
         self.study, self.store, self.crew, self.progress = study, store, crew, progress
-        store.prepare()
-        self.claims = Claims(store.folder / "locks")
+        self.found, self.damaged = store.load()
         self.records: dict[str, dict[str, Any]] = {}
-        self.failed: dict[str, str] = {}
-        self.waiting: list[Job] = []
-        self.in_work: set[str] = set()
-        self.chosen: set[str] = set()
+        self.in_work: dict[Future[dict[str, Any]], Job] = {}
+        self.failures: Counter[str] = Counter()
+        self.reasons: dict[str, str] = {}
         self.latest = ""
 
     def work(self) -> list[dict[str, Any]]:
         self._refuse_another_study()
         self.store.remember(self.study.variants, self.study.seeds)
-        for variant in self.study.variants:
-            self.waiting += self.study.search_jobs(variant)
-        try:
-            self._settle()
-            self.progress.start(self.study.n_jobs(), len(self.records))
-            while self.waiting or self.in_work:
-                self._submit()
-                # With nothing in work here, all that is left is in the hands of another study.
-                for event in self.crew.wait(_PAUSE):
-                    self._handle(event)
-                self._plan_runs()
-        finally:
-            self.progress.close()
-            self.claims.close()
-        if self.failed:
-            reasons = "; ".join(f"{title}: {why}" for title, why in self.failed.items())
-            raise StudyError(
-                f"{len(self.failed)} of {self.study.n_jobs()} trainings failed ({reasons}); all "
-                "others are done and kept."
-            )
+        while (due := self._due()) or self.in_work:
+            # A worker that has just done a job of a variant goes on faster with the same one.
+            due.sort(key=lambda job: job.variant != self.latest)
+            free = self.crew.size() - len(self.in_work)
+            for job in due[: max(0, free)]:
+                self.in_work[self.crew.submit(job)] = job
+                self.progress.started(job)
+            if not self.in_work:  # a cluster without workers for the moment
+                time.sleep(_PAUSE)
+            done, _ = wait(self.in_work, _PAUSE, FIRST_COMPLETED)
+            for epoch in self.crew.epochs():
+                self.progress.epoch(*epoch)
+            for future in done:
+                self._end(self.in_work.pop(future), future)
+        if self.reasons:
+            raise StudyError(self._what_failed())
         return [record for record in self.records.values() if record["kind"] == "run"]
 
     def _refuse_another_study(self) -> None:
-        records, damaged = self.store.load()
-        for text in damaged:
-            self.progress.note(f"Damaged: {text}")
-        expected = self.study.study_config()
-        for name, record in records.items():
-            other = differences(record, expected)
+        for name, record in self.found.items():
+            other = differences(record, self.study.config())
             if other:
                 raise StudyError(
                     f"out: {self.store.folder} holds another study ({name}.json has another "
                     f"{' and another '.join(other)}): choose another folder, or delete this one."
                 )
 
-    def _settle(self) -> None:
-        """Take in all that is done already."""
-        while True:
-            before = len(self.records)
-            for job in list(self.waiting):
-                if self.claims.take(job.key):
-                    self._look_up(job)
-                    self.claims.release(job.key)
-            self._plan_runs()
-            if len(self.records) == before:
-                return
-
-    def _look_up(self, job: Job) -> bool:
-        record, told = self.store.find(job)
-        for text in told:
-            self.progress.note(text)
-        if record is not None:
-            self.waiting.remove(job)
-            self.records[job.key] = record
-        return record is not None
-
-    def _submit(self) -> None:
-        # A worker that has just done a job of a variant goes on faster with the same one.
-        for job in sorted(self.waiting, key=lambda job: job.variant != self.latest):
-            if self.crew.free() <= 0:
-                break
-            if not self.claims.take(job.key):
-                continue
-            if self._look_up(job):
-                self.claims.release(job.key)
-                self.progress.job_done(job, self.records[job.key])
-                continue
-            self.waiting.remove(job)
-            self.in_work.add(job.key)
-            self.crew.submit(job)
-            self.progress.job_started(job)
-
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, EpochEnded):
-            self.progress.epoch_ended(event)
-            return
-        if not isinstance(event, Done | Failed):
-            self.progress.note(event.text)
-            return
-        job = event.job
-        if isinstance(event, Done):
-            self.records[job.key] = self.store.save(job, event.result)
-        else:
-            self.failed[job.title] = event.reason
-            self.progress.note(f"{job.title} failed: {event.reason}")
-        self.in_work.discard(job.key)
-        self.latest = job.variant
-        self.claims.release(job.key)
-        self.progress.job_done(job, self.records.get(job.key))
-
-    def _plan_runs(self) -> None:
-        """Queue the runs of each variant whose search is over, one variant after the other."""
+    def _due(self) -> list[Job]:
+        """Return the jobs that can be done now: a variant's runs once its search is over."""
+        due: list[Job] = []
         for variant in self.study.variants:
-            trials = self.study.search_jobs(variant)
-            if variant in self.chosen or any(trial.key not in self.records for trial in trials):
-                continue
-            self.chosen.add(variant)
-            try:
-                rate = choose_rate([self.records[trial.key] for trial in trials])
-            except ValueError as error:
-                self.failed[f"{variant}, search"] = str(error)
-                continue
-            self.waiting += self.study.run_jobs(variant, rate)
-            order = self.study.variants.index
-            self.waiting.sort(key=lambda job: (order(job.variant), job.kind == "run"))
+            jobs = self.study.search_jobs(variant)
+            if all([self._is_done(job) for job in jobs]):
+                try:
+                    rate = choose_rate([self.records[job.key] for job in jobs])
+                except StudyError as error:
+                    self.reasons[f"{variant}, search"] = str(error)
+                    continue
+                jobs = self.study.run_jobs(variant, rate)
+            due += [job for job in jobs if not self._is_done(job)]
+        taken = {job.key for job in self.in_work.values()}
+        return [job for job in due if job.key not in taken and job.title not in self.reasons]
 
+    def _is_done(self, job: Job) -> bool:
+        if job.key in self.records:
+            return True
+        told = self.damaged.pop(job.key, "")
+        record = self.found.pop(job.key, None)
+        if record is not None:
+            other = differences(record, job.config())
+            if not other:
+                self.records[job.key] = record
+                self.progress.found(job)
+                return True
+            told = f"{job.key}.json has another {' and another '.join(other)}"
+        if told:
+            self.progress.note(f"{told}: {job.title} is done again.")
+        return False
 
-def _seeds(count: int) -> tuple[int, ...]:
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"seeds: expected a whole number, got {count!r}.")
-    if count < 1:
-        raise ArgumentError(f"seeds: expected a number from 1 on, got {count}.")
-    return tuple(range(count))
+    def _end(self, job: Job, future: Future[dict[str, Any]]) -> None:
+        self.latest = job.variant
+        try:
+            result = result_of(future)
+        except CancelledError:  # the scheduler is gone, or somebody else has cancelled it
+            pass
+        except Exception as error:
+            self._try_again_or_give_up(job, reason_of(error))
+        else:
+            self.records[job.key] = self.store.save(job, result)
+        self.progress.ended(job, self.records.get(job.key))
+
+    def _try_again_or_give_up(self, job: Job, reason: str) -> None:
+        self.failures[job.key] += 1
+        if self.failures[job.key] < _TRIES:
+            self.progress.note(f"{job.title} is tried once more: {reason}.")
+        else:
+            self.reasons[job.title] = reason
+            self.progress.note(f"{job.title} failed: {reason}.")
+
+    def _what_failed(self) -> str:
+        done, total = len(self.records), self.study.n_jobs()
+        failed = sum(count == _TRIES for count in self.failures.values())
+        reasons = "; ".join(f"{title}: {reason}" for title, reason in self.reasons.items())
+        waiting = total - done - failed
+        held_up = f" {waiting} wait for a learning rate." if waiting else ""
+        return (
+            f"{done} of {total} trainings are done and kept. Failed: {reasons}.{held_up} The same "
+            "command tries again what is not done."
+        )
 
 
 def _workers(count: int | None, scheduler: str | None) -> int:
     if count is None:
-        return min(2, count_cores())
+        return min(2, machine.cores())
     if scheduler is not None:
         raise ArgumentError(
             f"workers: expected no number together with a scheduler, got {count}; a cluster's "
             "workers are started with Dask."
         )
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"workers: expected a whole number, got {count!r}.")
-    if not 1 <= count <= 64:
+    count = whole_number("workers", count, least=1)
+    if count > 64:
         raise ArgumentError(f"workers: expected a number from 1 to 64, got {count}.")
     return count
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from coursekit.errors import DataError
+from coursekit.experiments.study.jobs import choose_rate
 from coursekit.experiments.study.records import DamagedRecordError, Store, read_record, write_record
-from coursekit.experiments.study.search import at_edge, choose_rate
 from coursekit.experiments.study.variants import VARIANTS
 
 _KEPT = (
@@ -38,9 +37,10 @@ def summarize(store: Store) -> dict[str, Any]:
             "python -m coursekit study run."
         )
     trials = [record for record in records.values() if record["kind"] == "search"]
-    main = _main_study(runs)
-    mixed = [record for record in runs if _study_of(record) != _study_of(main)]
-    runs = [record for record in runs if _study_of(record) == _study_of(main)]
+    main = runs[0]
+    other = [run for run in runs if _study_of(run) != _study_of(main)]
+    unknown = [run for run in runs if run["variant"] not in VARIANTS]
+    runs = [run for run in runs if run not in other and run not in unknown]
     variants = {}
     for name in VARIANTS:
         mine = sorted((run for run in runs if run["variant"] == name), key=lambda run: run["seed"])
@@ -56,8 +56,11 @@ def summarize(store: Store) -> dict[str, Any]:
         "machines": sorted({run["machine"] for run in runs if "machine" in run}),
         "variants": variants,
         "missing": _missing(store, runs),
-        "left_out": damaged
-        + [f"{run['variant']}, seed {run['seed']}: of another study." for run in mixed],
+        "left_out": [
+            *(f"{reason}." for reason in damaged.values()),
+            *(f"{run['variant']}, seed {run['seed']}: of another study." for run in other),
+            *(f"{run['variant']}, seed {run['seed']}: an unknown variant." for run in unknown),
+        ],
     }
 
 
@@ -86,6 +89,12 @@ def read_summary(path: str | Path) -> dict[str, Any]:
         ) from None
     if "variants" not in summary:
         raise DataError(f"summary: expected a study's summary, got {path}, which has no variants.")
+    for name in summary["variants"]:
+        if name not in VARIANTS:
+            raise DataError(
+                f"summary: expected the variants {', '.join(VARIANTS)}, got {path} with {name!r}; "
+                "another version of the course may know it."
+            )
     return summary
 
 
@@ -93,11 +102,12 @@ def _summarize_variant(runs: list[dict], trials: list[dict]) -> dict[str, Any]:
     trials = sorted(trials, key=lambda trial: trial["learning_rate"])
     rate = runs[0]["learning_rate"]
     tried = [[trial["learning_rate"], _rounded(trial["validation_accuracy"])] for trial in trials]
-    whole = any(accuracy is not None for _, accuracy in tried) and choose_rate(trials) == rate
+    rates = [trial["learning_rate"] for trial in trials]
+    found = any(accuracy is not None for _, accuracy in tried) and choose_rate(trials) == rate
     return {
         "learning_rate": rate,
         "search": tried,
-        "at_edge": whole and at_edge(trials),
+        "at_edge": found and rate in (rates[0], rates[-1]),
         "runs": [_summarize_run(run) for run in runs],
     }
 
@@ -115,12 +125,6 @@ def _rounded(value: Any) -> Any:
 
 def _study_of(record: dict[str, Any]) -> tuple[Any, ...]:
     return record["profile"], record["budget"], record["data"]
-
-
-def _main_study(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    counts = Counter(str(_study_of(run)) for run in runs)
-    most = counts.most_common(1)[0][0]
-    return next(run for run in runs if str(_study_of(run)) == most)
 
 
 def _all_of(versions: Iterable[dict[str, str]]) -> dict[str, list[str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coursekit.experiments.study.statistics import Difference, mean_and_spread, paired_difference
+import numpy as np
+
 from coursekit.experiments.study.variants import (
     COMPARISONS,
     MC_DROPOUT,
@@ -28,6 +30,41 @@ class Row:
     seconds_per_epoch: list[float]
     seconds: list[float]
     published: tuple[float, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of `n` paired differences, with its 95% confidence interval (None for one pair)."""
+
+    mean: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+    def is_clear(self) -> bool:
+        """Say whether the interval leaves out 0."""
+        return self.low is not None and (self.low > 0 or self.high < 0)
+
+
+def paired_difference(first: Mapping[int, float], second: Mapping[int, float]) -> Difference | None:
+    """Return `first` − `second` over the seeds that both have; None when they share none.
+
+    The interval is Student's t interval of the differences: it takes them as drawn from a normal
+    distribution.
+
+    >>> paired_difference({0: 0.5, 1: 0.5}, {1: 0.25, 2: 0.75})
+    Difference(mean=0.25, n=1, low=None, high=None)
+    """
+    from scipy.stats import sem, t
+
+    values = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
+    if not values:
+        return None
+    n, mean = len(values), statistics.fmean(values)
+    if n == 1:
+        return Difference(mean, n)
+    low, high = mean + sem(values) * np.array(t.interval(0.95, n - 1))
+    return Difference(mean, n, float(low), float(high))
 
 
 def rows_of(summary: dict[str, Any]) -> list[Row]:
@@ -119,8 +156,9 @@ def _cells(row: Row) -> list[str]:
 def _spread(values: list[Any], scale: float, digits: int) -> str:
     if not values:
         return "–"
-    mean, spread = mean_and_spread([value * scale for value in values])
-    return f"{mean:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+    scaled = [value * scale for value in values]
+    mean = f"{statistics.fmean(scaled):.{digits}f}"
+    return mean if len(scaled) < 2 else f"{mean} ± {statistics.stdev(scaled):.{digits}f}"
 
 
 def _points(value: float) -> str:

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from coursekit import __version__
-from coursekit.base.machine import peak_mb
+from coursekit.base.machine import cores, peak_mb
 from coursekit.errors import DataError
 from coursekit.experiments.study.images import Images, describe, load_images
 from coursekit.experiments.study.jobs import Job
 from coursekit.experiments.study.variants import VARIANTS
-from coursekit.experiments.study.workers import count_cores
 
 __all__ = ["describe", "train"]
 
@@ -55,7 +54,7 @@ def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, 
         **_pace(job, pace.seconds),
         "threads": job.threads,
         "versions": _versions(),
-        "machine": f"{platform.system()} {platform.machine()}, {count_cores()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {cores()} cores",
         "peak_memory_mb": round(peak_mb()),
     }
     if job.kind == "run" and result["best_epoch"] is not None:

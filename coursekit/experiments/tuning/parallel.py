@@ -6,6 +6,7 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +19,10 @@ from coursekit.experiments.tuning.studies import (
     pruner_of,
     sampler_of,
 )
+from coursekit.experiments.workers import Workers, result_of
 
 if TYPE_CHECKING:
     import optuna
-
-# Read by TensorFlow, XLA and the BLAS libraries when they are loaded.
-_THREAD_VARIABLES = (
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-)
 
 
 def search_in_parallel(
@@ -61,12 +54,10 @@ def search_in_parallel(
     Raises:
         MissingOptunaError: Optuna is not installed.
         ArgumentError: a count below 1, another name of a sampler or direction.
+        WorkerDiedError: a process died, for want of memory perhaps.
         Exception: what the objective raises ends the search and comes out here.
     """
     optuna = load_optuna()
-    from joblib import cpu_count
-    from joblib.externals.loky import ProcessPoolExecutor
-
     n_trials = whole_number("n_trials", n_trials, least=1)
     workers = min(whole_number("workers", workers, least=1), n_trials)
     sampler_of(sampler, seed)
@@ -75,21 +66,16 @@ def search_in_parallel(
         optuna.create_study(
             study_name=STUDY, storage=_journal(journal), direction=checked_direction(direction)
         )
-        threads = dict.fromkeys(_THREAD_VARIABLES, str(max(1, cpu_count() // workers)))
-        pool = ProcessPoolExecutor(workers, env=threads)
-        try:
-            jobs = [
-                pool.submit(
-                    _work, journal, make_objective, share, number, sampler, seed, pruner_of(pruner)
+        with Workers(workers) as processes:
+            tasks = [
+                processes.submit(
+                    *("", _work, journal, make_objective),
+                    *(share, number, sampler, seed, pruner_of(pruner)),
                 )
                 for number, share in enumerate(_shares(n_trials, workers))
             ]
-            for job in jobs:
-                job.result()
-        except BaseException:  # an interrupt too: what still runs would be waited for
-            pool.shutdown(wait=True, kill_workers=True)
-            raise
-        pool.shutdown(wait=True)
+            for task in as_completed(tasks):
+                result_of(task)
         memory = optuna.storages.InMemoryStorage()
         optuna.copy_study(from_study_name=STUDY, from_storage=_journal(journal), to_storage=memory)
     return optuna.load_study(study_name=STUDY, storage=memory)

@@ -15,8 +15,8 @@ from coursekit.errors import ArgumentError, DataError
 from coursekit.experiments import study
 from coursekit.experiments.study import commands
 from coursekit.experiments.study.jobs import Study
-from coursekit.experiments.study.records import Store
-from coursekit.experiments.study.statistics import mean_and_spread, paired_difference
+from coursekit.experiments.study.records import Store, read_record, write_record
+from coursekit.experiments.study.tables import paired_difference
 
 mpl.use("Agg")
 
@@ -56,8 +56,8 @@ def fill(out):
     def fill(seeds=5, variants=tuple(study.VARIANTS), skip=(), edge=False, **changes):
         plan = Study(variants, tuple(range(seeds)), "full", BUDGET, DATA)
         store, rng = Store(out), np.random.default_rng(0)
-        store.prepare()
-        store.remember(variants, range(seeds))
+        with store.opened():
+            store.remember(variants, range(seeds))
         for i, variant in enumerate(variants):
             trials = plan.search_jobs(variant)
             best = 0 if edge else len(trials) // 2
@@ -114,11 +114,6 @@ def test_only_seeds_that_both_have_are_paired():
 def test_equal_differences_give_an_interval_without_width():
     found = paired_difference({0: 2.0, 1: 3.0}, {0: 1.0, 1: 2.0})
     assert (found.low, found.high) == (1.0, 1.0)
-
-
-def test_the_spread_is_the_sample_standard_deviation():
-    values = [0.1, 0.4, 0.35, 0.2]
-    assert mean_and_spread(values) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
 
 
 def test_the_table_has_mean_and_spread_of_every_variant_beside_the_published_run(fill):
@@ -255,6 +250,27 @@ def test_the_summary_file_makes_the_same_report_and_is_small(fill, tmp_path):
     assert again.alt() == report.alt()
     assert path.stat().st_size < 60_000
     assert json.loads(path.read_text())["variants"]["selu"]["runs"][0]["curve"]
+
+
+def test_a_summary_with_a_variant_of_another_version_is_one_sentence(fill, tmp_path):
+    path = tmp_path / "summary.json"
+    study.report(out=fill(seeds=1)).save_summary(path)
+    path.write_text(path.read_text().replace('"selu"', '"gelu"'))
+    with pytest.raises(
+        DataError, match=r"summary: expected the variants .*one_cycle, got .*'gelu'"
+    ):
+        study.load_report(path)
+
+
+def test_records_of_another_version_or_study_are_left_out_aloud(fill):
+    out = fill(variants=("baseline", "selu"), seeds=2)
+    for name, change in (("run-selu-0", {"variant": "gelu"}), ("run-selu-1", {"profile": "quick"})):
+        path = out / "records" / f"{name}.json"
+        write_record(path, {**read_record(path), **change})
+    text = study.report(out=out).text()
+    assert "Left out: gelu, seed 0: an unknown variant." in text
+    assert "Left out: selu, seed 1: of another study." in text
+    assert "Not run yet: selu, seed 0; selu, seed 1." in text
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 1}'])
