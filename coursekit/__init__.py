@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _NAMES = {
     "setup": "coursekit.lesson",
     "load": "coursekit.datasets",
+    "compare": "coursekit.experiments.compare",
+    "verdict": "coursekit.experiments.verdict",
     "exercise": "coursekit.checks",
     "fit": "coursekit.training",
     "lr_range_test": "coursekit.training.range_test",

@@ -71,7 +71,7 @@ def compare(
         raise ArgumentError("variants: expected at least one, got none.")
     trial = _Trial(data, epochs, batch_size, _by_name(callbacks, variants))
     listed = _listed(rates)
-    runs = Runs(epochs=epochs, seeds=tuple(range(FIRST_SEED, FIRST_SEED + seeds)))
+    runs = Runs(epochs, tuple(range(FIRST_SEED, FIRST_SEED + seeds)), choose_by)
     total = len(variants) * (seeds + len(listed))
     with tqdm(total=total, disable=not watched(), unit="run", leave=False) as bar:
         trial.done = bar.update

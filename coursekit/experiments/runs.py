@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from coursekit.base.table import Table
+from coursekit.display import pictures
 from coursekit.errors import ArgumentError
 from coursekit.experiments.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _HIGHER_IS_BETTER = ("accuracy", "auc", "precision", "recall", "f1", "r2")
 
@@ -44,6 +48,7 @@ class Runs:
 
     Attributes:
         epochs, seeds: how long and with which seeds each variant was trained.
+        chosen_by: the metric that chose the learning rates.
         history: variant -> metric -> values, shape (seeds, epochs); NaN from the epoch of a
             divergence on, and after an early stop.
         rates: variant -> the learning rate that was chosen; None where it is as compiled.
@@ -55,6 +60,7 @@ class Runs:
 
     epochs: int
     seeds: tuple[int, ...]
+    chosen_by: str = "val_loss"
     history: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     rates: dict[str, float | None] = field(default_factory=dict)
     searched: dict[str, dict[float, float]] = field(default_factory=dict)
@@ -104,6 +110,42 @@ class Runs:
                 )
             )
         return Table(rows)
+
+    def curves(
+        self, metric: str = "val_loss", *, title: str | None = None, log: str = ""
+    ) -> Figure:
+        """Draw each variant over the epochs: the mean of its runs, from the lowest to the highest.
+
+        The title is the verdict, unless another finding is given.
+        """
+        said = title or self.verdict(metric).text
+        groups = {name: kept[metric] for name, kept in self.history.items()}
+        return pictures.lines(groups, title=said, xlabel="epoch", ylabel=in_words(metric), log=log)
+
+    def final(
+        self, metric: str = "val_loss", *, title: str | None = None, log: bool = False
+    ) -> Figure:
+        """Draw every run's last value; the title is the verdict, unless one is given."""
+        said = title or self.verdict(metric).text
+        xlabel = f"{in_words(metric)} after {self.epochs} epochs"
+        return pictures.strips(self.last(metric), title=said, xlabel=xlabel, log=log)
+
+    def rate_curves(self, *, title: str | None = None, log: str = "x") -> Figure:
+        """Draw what the search for rates found: the metric that chose them, against the rate.
+
+        A rate whose run diverged is marked with a cross at the value of the rate before.
+        """
+        if not self.searched:
+            raise ArgumentError("rate_curves: no rates were searched; give `rates` to ck.compare.")
+        best = ", ".join(f"{name} {pictures.plain(rate)}" for name, rate in self.rates.items())
+        return pictures.lines(
+            {name: list(found.values()) for name, found in self.searched.items()},
+            {name: list(found) for name, found in self.searched.items()},
+            title=title or f"Best learning rates: {best}",
+            xlabel="learning rate",
+            ylabel=in_words(self.chosen_by),
+            log=log,
+        )
 
     def _last(self, name: str, metric: str) -> np.ndarray:
         if metric not in self.history[name]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import types
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from coursekit.base.keras import keras
+from coursekit.display.pictures import alt_of
 from coursekit.errors import ArgumentError
 from coursekit.experiments.compare import SEARCH_SEED, compare
 from coursekit.training import fit
@@ -167,6 +169,24 @@ def test_one_program_serves_all_seeds_and_rates(monkeypatch):
     monkeypatch.setattr(programs.Loop, "__init__", counted)
     run({"a": net}, rates=(0.01, 0.1, 1.0), seeds=3)
     assert len(traced) == 2  # one for training, one for validation
+
+
+def test_pictures_have_the_verdict_as_title_and_tell_their_data():
+    runs = run({"a": net, "b": lambda: net(rate=0.001)}, rates=(0.01, 0.1, 1.0))
+    for fig in (runs.curves("val_loss"), runs.final("val_accuracy"), runs.rate_curves()):
+        ax = fig.axes[0]
+        assert ax.get_title(loc="left")
+        assert ax.get_xlabel()
+        assert "a" in alt_of(fig)
+        plt.close(fig)
+    title = runs.curves("val_loss").axes[0].get_title(loc="left")
+    assert title.replace("\n", " ") == runs.verdict("val_loss").text
+    plt.close("all")
+
+
+def test_rates_that_were_not_searched_cannot_be_drawn():
+    with pytest.raises(ArgumentError, match="no rates were searched"):
+        run({"a": net}).rate_curves()
 
 
 @pytest.mark.parametrize(
