@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MOST_MARKERS = 12  # on a line
 _SIZE = (7.5, 3.8)  # inches
-_TITLE_LETTERS = 88  # in a line
+_TITLE_LETTERS = 78  # in a line
 
 
 def lines(

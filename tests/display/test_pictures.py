@@ -77,12 +77,17 @@ def test_each_group_may_stand_at_places_of_its_own():
 
 @pytest.mark.parametrize("names", [["He", "Xavier"], ["a rather long name of a variant", "b", "c"]])
 def test_a_legend_stands_beside_the_data_and_the_title(names):
-    title = "A finding with many words and its number, so that the line must be broken once: 0.123"
+    title = (
+        "He has the lowest validation loss: 0.1123 on average over 5 seeds, 0.0981 ahead of "
+        "Xavier (95% interval 0.0512 to 0.1204), and the momentum method cannot be told apart."
+    )
     fig = pictures.lines({name: [3, 2] for name in names}, **LABELS | {"title": title})
     fig.canvas.draw()
     legend = fig.legends[0].get_window_extent()
     assert not legend.overlaps(fig.axes[0].get_window_extent())
-    assert not legend.overlaps(fig.axes[0].title.get_window_extent())
+    heading = fig.axes[0]._left_title.get_window_extent()
+    assert not legend.overlaps(heading)
+    assert heading.x1 <= fig.bbox.x1
     assert fig.bbox.x0 <= legend.x0
     assert legend.x1 <= fig.bbox.x1
 
