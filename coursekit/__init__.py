@@ -14,6 +14,7 @@ _NAMES = {
     "setup": "coursekit.lesson",
     "load": "coursekit.datasets",
     "compare": "coursekit.experiments.compare",
+    "sweep": "coursekit.experiments.sweep",
     "verdict": "coursekit.experiments.verdict",
     "exercise": "coursekit.checks",
     "fit": "coursekit.training",

@@ -33,11 +33,12 @@ def lines(
     xlabel: str,
     ylabel: str,
     log: str = "",
+    crosses: bool = True,
 ) -> Figure:
     """Draw each group as a line; of several runs the mean, with a band from lowest to highest.
 
-    A run that ends in NaN diverged: its last value is marked with a cross, and the mean is that of
-    the runs that are left.
+    Values that are NaN or infinite are left out of the mean. A run that ends in such a value
+    diverged: its last sound value is marked with a cross.
 
     Args:
         groups: name -> values, shape (n,) or (runs, n).
@@ -46,6 +47,7 @@ def lines(
         xlabel: name and unit of the horizontal axis.
         ylabel: name and unit of the vertical axis.
         log: the axes that are logarithmic: "", "x", "y" or "xy".
+        crosses: whether runs go along the line, so that one may end before the others.
 
     Raises ArgumentError for no groups, or values whose length is not that of `x`.
     """
@@ -62,7 +64,8 @@ def lines(
         if len(runs) > 1:
             ax.fill_between(at, low, high, color=color_of(name), alpha=0.18, linewidth=0)
         whole = whole and np.issubdtype(at.dtype, np.integer)
-        told.append(_told_line(name, at, mean, _cross_out(ax, name, at, runs), len(runs)))
+        lost = _cross_out(ax, name, at, runs) if crosses else 0
+        told.append(_told_line(name, at, mean, lost, len(runs)))
     _scales(ax, log, whole=whole)
     _legend(fig, ax, len(groups))
     return _with_alt(fig, f"{title}. {ylabel} against {xlabel}: {'; '.join(told)}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from coursekit.base.environment import watched
 from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 from coursekit.experiments.runs import Runs, is_better, lower_is_better
-from coursekit.experiments.trainee import Trainee
+from coursekit.experiments.trainee import Trainee, required_arguments
 from coursekit.training import fit
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -103,7 +102,7 @@ class _Trial:
         """Return each metric's values, shape (epochs,): NaN after a divergence or an early stop."""
         model = trainee.start(seed, rate)
         make = self.callbacks.get(trainee.name, list)
-        callbacks = make(rate) if _wants_rate(make) else make()
+        callbacks = make(rate) if required_arguments(make) else make()
         with contextlib.redirect_stdout(io.StringIO()):  # a divergence is told by the result
             history = fit(
                 model,
@@ -193,10 +192,3 @@ def _by_name(
                 f"got {type(make).__name__}."
             )
     return dict(callbacks)
-
-
-def _wants_rate(make: Callbacks) -> bool:
-    return make is not list and any(
-        parameter.default is parameter.empty
-        for parameter in inspect.signature(make).parameters.values()
-    )

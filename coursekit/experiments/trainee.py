@@ -24,7 +24,7 @@ class Trainee:
                 f"{type(build).__name__}."
             )
         self.name, self.build = name, build
-        self.takes_rate = _asks_for_an_argument(build)
+        self.takes_rate = required_arguments(build) > 0
         self.model: keras.Model | None = None
 
     def start(self, seed: int, rate: float | None = None) -> keras.Model:
@@ -73,13 +73,18 @@ class Trainee:
         optimizer.learning_rate = rate
 
 
-def _asks_for_an_argument(build: Callable[..., Any]) -> bool:
+def required_arguments(function: Callable[..., Any]) -> int:
+    """Return how many arguments a function must be given.
+
+    >>> required_arguments(lambda rate, units=3: None)
+    1
+    """
     try:
-        parameters = inspect.signature(build).parameters.values()
-    except ValueError:  # written in C, or otherwise without a signature
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(p.kind in positional and p.default is p.empty for p in parameters)
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # written in C, without a signature
+        return 0
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in by_place and each.default is each.empty for each in parameters)
 
 
 def _state(model: keras.Model) -> list[Any]:
