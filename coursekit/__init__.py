@@ -13,6 +13,9 @@ __version__ = "0.1.0"
 _NAMES = {
     "setup": "coursekit.lesson",
     "load": "coursekit.datasets",
+    "compare": "coursekit.experiments.compare",
+    "sweep": "coursekit.experiments.sweep",
+    "verdict": "coursekit.experiments.verdict",
     "exercise": "coursekit.checks",
     "fit": "coursekit.training",
     "lr_range_test": "coursekit.training.range_test",

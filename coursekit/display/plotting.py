@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coursekit.display.looks import COLORS, LINESTYLES, MARKERS, forget
+from coursekit.display.pictures import alt_of, bars, images, lines, strips
 from coursekit.errors import ArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
-LINESTYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+__all__ = [
+    "COLORS", "LINESTYLES", "MARKERS", "band", "bars", "image_grid", "images", "line_kw", "lines",
+    "show", "strip", "strips", "style", "to_png",
+]  # fmt: skip
 
 _STYLE: dict[str, Any] = {
     "figure.figsize": (7.5, 3.8),
@@ -49,9 +52,13 @@ _STYLE: dict[str, Any] = {
 
 
 def style() -> None:
-    """Make the course's look matplotlib's default in this process; `ck.setup` calls it."""
+    """Make the course's look matplotlib's default, and begin with the first colour again.
+
+    `ck.setup` calls it at the start of a notebook.
+    """
     import matplotlib as mpl
 
+    forget()
     mpl.rcParams.update(_STYLE)
     # The first six colours each with a dash of its own: eight would need dashes hard to tell apart.
     mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=COLORS[:6]) + mpl.cycler(
@@ -73,14 +80,16 @@ def to_png(fig: Figure) -> bytes:
     return out.getvalue()
 
 
-def show(fig: Figure, alt: str) -> None:
+def show(fig: Figure, alt: str | None = None) -> None:
     """Display a figure in the notebook with alternative text, and close it.
 
     `alt` says in one or two sentences what the picture shows, for those who cannot see it; it goes
-    into the output's metadata (`{"image/png": {"alt": alt}}`). Outside IPython nothing is shown.
+    into the output's metadata (`{"image/png": {"alt": alt}}`). The pictures of `lines`, `strips`,
+    `bars` and `images` bring one that is made from their data. Outside IPython nothing is shown.
 
     Raises ArgumentError for an empty `alt`.
     """
+    alt = alt_of(fig) if alt is None else alt
     if not alt.strip():
         raise ArgumentError("alt: expected a sentence that says what the picture shows, got ''.")
     import matplotlib.pyplot as plt

@@ -1,0 +1,102 @@
+"""One variant of an experiment: built once, started again and again, traced once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from coursekit.base.keras import keras
+from coursekit.errors import ArgumentError
+
+
+class Trainee:
+    """A variant's model, put back to the start of a seed's run without building a new program.
+
+    `build` makes a compiled model. Where it asks for an argument it is given the learning rate, and
+    compiles with it, or with a schedule made from it; each run is then a program of its own.
+    """
+
+    def __init__(self, name: str, build: Callable[..., Any]):
+        if not callable(build):
+            raise TypeError(
+                f"{name}: expected a function that returns a compiled model, got "
+                f"{type(build).__name__}."
+            )
+        self.name, self.build = name, build
+        self.takes_rate = required_arguments(build) > 0
+        self.model: keras.Model | None = None
+
+    def start(self, seed: int, rate: float | None = None) -> keras.Model:
+        """Return the model with the weights that `build` draws under this seed, and that rate.
+
+        Raises ArgumentError for what is no compiled model, for a rate where the optimizer holds a
+        schedule, and for no rate where `build` asks for one.
+        """
+        keras.utils.set_random_seed(seed)
+        if self.takes_rate and rate is None:
+            raise ArgumentError(
+                f"rates: {self.name} asks for a learning rate; give rates to choose from."
+            )
+        fresh = self._checked(self.build(rate) if self.takes_rate else self.build())
+        if self.takes_rate:
+            self.model = fresh
+            return fresh
+        if rate is not None:
+            self._set(fresh.optimizer, rate)
+        if self.model is None or not _like(self.model, fresh):
+            self.model = fresh
+        else:
+            _copy(fresh, self.model)
+        return self.model
+
+    def _checked(self, model: Any) -> keras.Model:
+        if not isinstance(model, keras.Model) or not model.compiled:
+            what = "one that is not compiled" if isinstance(model, keras.Model) else repr(model)
+            raise ArgumentError(f"{self.name}: expected a compiled Keras model, got {what}.")
+        if not model.built:
+            raise ArgumentError(
+                f"{self.name}: expected a model with weights, got one that knows no input shape; "
+                "begin it with keras.Input."
+            )
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        return model
+
+    def _set(self, optimizer: keras.optimizers.Optimizer, rate: float) -> None:
+        if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            kind = type(optimizer._learning_rate).__name__
+            raise ArgumentError(
+                f"rates: {self.name} is compiled with a schedule ({kind}), whose rate cannot be "
+                "set; let its function take the rate and make the schedule from it."
+            )
+        optimizer.learning_rate = rate
+
+
+def required_arguments(function: Callable[..., Any]) -> int:
+    """Return how many arguments a function must be given.
+
+    >>> required_arguments(lambda rate, units=3: None)
+    1
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # written in C, without a signature
+        return 0
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in by_place and each.default is each.empty for each in parameters)
+
+
+def _state(model: keras.Model) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _like(one: keras.Model, other: keras.Model) -> bool:
+    shapes = [[(v.shape, v.dtype) for v in _state(model)] for model in (one, other)]
+    return shapes[0] == shapes[1] and type(one.optimizer) is type(other.optimizer)
+
+
+def _copy(source: keras.Model, target: keras.Model) -> None:
+    """Give `target` the weights, seeds and optimizer variables of `source`."""
+    for new, old in zip(_state(source), _state(target), strict=True):
+        old.assign(new)

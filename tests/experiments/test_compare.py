@@ -1,0 +1,226 @@
+"""A comparison is paired, tuned, and keeps what diverged."""
+
+from __future__ import annotations
+
+import types
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from coursekit.base.keras import keras
+from coursekit.display.pictures import alt_of
+from coursekit.errors import ArgumentError
+from coursekit.experiments.compare import SEARCH_SEED, compare
+from coursekit.training import fit
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 4)).astype("float32")
+Y = (X.sum(axis=1) > 0).astype("int32")
+DATA = types.SimpleNamespace(x_train=X[:64], y_train=Y[:64], x_valid=X[64:], y_valid=Y[64:])
+
+
+def net(*, rate=0.1, units=8, optimizer=None, dropout=0.0, init="he_normal"):
+    layers = [keras.Input((4,)), keras.layers.Dense(units, "relu", kernel_initializer=init)]
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout))
+    model = keras.Sequential([*layers, keras.layers.Dense(2, "softmax")])
+    model.compile(
+        optimizer or keras.optimizers.SGD(rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def by_hand(build, seed, *, epochs=3, rate=None, callbacks=()):
+    """The loop that a comparison replaces: build, seed, fit."""
+    keras.utils.set_random_seed(seed)
+    model = build()
+    if rate is not None:
+        model.optimizer.learning_rate = rate
+    return fit(
+        model, DATA.x_train, DATA.y_train, epochs=epochs, batch_size=16, verbose=0, seed=seed,
+        validation_data=(DATA.x_valid, DATA.y_valid), callbacks=callbacks,
+    ).history  # fmt: skip
+
+
+def run(variants, **options):
+    return compare(variants, DATA, **{"epochs": 3, "batch_size": 16, "seeds": 2} | options)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        net,
+        lambda: net(dropout=0.5),
+        lambda: net(optimizer=keras.optimizers.Nadam(0.01)),
+        lambda: net(optimizer=keras.optimizers.Adagrad(0.1)),
+        lambda: net(optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9))),
+    ],
+    ids=["SGD", "dropout", "Nadam", "Adagrad", "schedule"],
+)
+def test_each_run_is_the_one_that_a_loop_by_hand_makes(build):
+    runs = run({"a": build})
+    for row, seed in enumerate(runs.seeds):
+        for metric, values in by_hand(build, seed).items():
+            np.testing.assert_allclose(runs.history["a"][metric][row], values, rtol=1e-5)
+
+
+def test_variants_of_one_architecture_get_the_same_weights_and_batches():
+    runs = run({"a": net, "same": net, "other": lambda: net(init="zeros")})
+    np.testing.assert_array_equal(runs.history["a"]["val_loss"], runs.history["same"]["val_loss"])
+    assert not np.allclose(runs.history["a"]["val_loss"], runs.history["other"]["val_loss"])
+
+
+def test_history_has_a_row_for_each_seed_and_a_column_for_each_epoch():
+    runs = run({"a": net}, seeds=3, epochs=4)
+    shapes = {metric: values.shape for metric, values in runs.history["a"].items()}
+    assert shapes == dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), (3, 4))
+    assert SEARCH_SEED not in runs.seeds
+    assert runs.rates["a"] is None
+
+
+def test_the_rate_is_chosen_on_a_seed_of_its_own_and_used_in_every_run():
+    rates = (0.01, 0.1, 1.0)
+    runs = run({"a": net}, rates=rates, epochs=2)
+    reached = {r: by_hand(net, SEARCH_SEED, epochs=2, rate=r)["val_loss"][-1] for r in rates}
+    for rate in rates:
+        assert runs.searched["a"][rate] == pytest.approx(reached[rate], rel=1e-5)
+    chosen = runs.rates["a"]
+    assert chosen == min(runs.searched["a"], key=runs.searched["a"].get)
+    again = by_hand(net, runs.seeds[1], epochs=2, rate=chosen)
+    np.testing.assert_allclose(runs.history["a"]["loss"][1], again["loss"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("rates", [(1e-6, 1e-5), (1e3, 3e3), (1e-5,)])
+def test_a_best_rate_at_an_end_makes_the_list_longer_until_it_is_inside(rates):
+    found = run({"a": net}, rates=rates, seeds=1, epochs=1).searched["a"]
+    best = min(found, key=found.get)
+    assert min(found) < best < max(found) or len(found) == 15
+    assert set(rates) <= set(found)
+
+
+def test_another_metric_may_choose_the_rate():
+    runs = run({"a": net}, rates=(1e-4, 0.1, 0.3), choose_by="val_accuracy", seeds=1)
+    assert runs.searched["a"][runs.rates["a"]] == max(runs.searched["a"].values())
+
+
+def test_a_diverged_run_is_kept_and_named(capsys):
+    runs = run({"wild": lambda: net(rate=1e30), "tame": net})
+    assert runs.diverged == {"wild": runs.seeds, "tame": ()}
+    assert np.isnan(runs.history["wild"]["val_loss"]).all()
+    assert np.isnan(runs.last("val_loss")["wild"]).all()
+    assert runs.verdict("val_loss").leaders == ("tame",)
+    assert runs.table()[0].diverged == "2 of 2"
+    assert capsys.readouterr().out == ""
+
+
+def test_callbacks_are_new_for_each_run_and_an_early_stop_leaves_nan_behind():
+    made = []
+
+    def callbacks():
+        made.append(keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=10.0))
+        return made[-1:]
+
+    runs = run({"a": net, "b": net}, callbacks={"a": callbacks}, epochs=4)
+    assert len(made) == 2
+    assert np.isnan(runs.history["a"]["val_loss"][:, 2:]).all()
+    np.testing.assert_array_equal(runs.last("val_loss")["a"], runs.history["b"]["val_loss"][:, 1])
+    assert runs.diverged["a"] == ()
+
+
+def test_a_variant_that_asks_for_the_rate_makes_its_schedule_from_it():
+    def cosine(rate):
+        return net(optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(rate, 12)))
+
+    runs = run({"cosine": cosine}, rates=(0.03, 0.3), seeds=1)
+    again = by_hand(lambda: cosine(runs.rates["cosine"]), runs.seeds[0])
+    np.testing.assert_allclose(runs.history["cosine"]["loss"][0], again["loss"], rtol=1e-5)
+
+
+def test_callbacks_may_ask_for_the_rate():
+    given = []
+
+    def callbacks(rate):
+        given.append(rate)
+        return []
+
+    run({"a": net}, rates=(0.01, 0.1, 1.0), callbacks=callbacks, seeds=1, epochs=1)
+    assert given[:3] == [0.01, 0.1, 1.0]
+
+
+def test_the_last_model_is_kept():
+    runs = run({"a": net})
+    loss = runs.models["a"].evaluate(DATA.x_valid, DATA.y_valid, verbose=0)[0]
+    assert loss == pytest.approx(runs.history["a"]["val_loss"][-1, -1], rel=1e-5)
+
+
+def test_one_program_serves_all_seeds_and_rates(monkeypatch):
+    from coursekit.training import programs
+
+    traced = []
+    make = programs.Loop.__init__
+
+    def counted(self, *args, **kwargs):
+        traced.append(args)
+        make(self, *args, **kwargs)
+
+    monkeypatch.setattr(programs.Loop, "__init__", counted)
+    run({"a": net}, rates=(0.01, 0.1, 1.0), seeds=3)
+    assert len(traced) == 2  # one for training, one for validation
+
+
+def test_pictures_have_the_verdict_as_title_and_tell_their_data():
+    runs = run({"a": net, "b": lambda: net(rate=0.001)}, rates=(0.01, 0.1, 1.0))
+    for fig in (runs.curves("val_loss"), runs.final("val_accuracy"), runs.rate_curves()):
+        ax = fig.axes[0]
+        assert ax.get_xlabel()
+        assert "a" in alt_of(fig)
+        plt.close(fig)
+    title = runs.curves("val_loss").axes[0].get_title()
+    assert title.replace("\n", " ") == runs.verdict("val_loss").text
+    plt.close("all")
+
+
+def test_rates_that_were_not_searched_cannot_be_drawn():
+    with pytest.raises(ArgumentError, match="no rates were searched"):
+        run({"a": net}).rate_curves()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"variants": {}}, ArgumentError, "variants: expected at least one"),
+        ({"variants": {"a": 3}}, TypeError, "a: expected a function"),
+        (
+            {"variants": {"a": lambda: 3}},
+            ArgumentError,
+            "a: expected a compiled Keras model, got 3",
+        ),
+        ({"rates": "best"}, ArgumentError, "\"search\", got 'best'"),
+        ({"rates": (0.1, 0.01)}, ArgumentError, "positive, ascending"),
+        ({"rates": (0.0, 0.01)}, ArgumentError, "positive, ascending"),
+        ({"rates": ()}, ArgumentError, "positive, ascending"),
+        (
+            {"rates": (0.1,), "choose_by": "vall"},
+            ArgumentError,
+            "choose_by: expected one of accuracy, loss",
+        ),
+        ({"seeds": 0}, ArgumentError, "seeds: expected a whole number from 1 up"),
+        ({"epochs": 1.5}, TypeError, "epochs: expected a whole number"),
+        ({"callbacks": {"b": list}}, ArgumentError, r"expected names among a, got \['b'\]"),
+        ({"callbacks": {"a": []}}, TypeError, "a function that returns a new list"),
+        ({"variants": {"a": lambda rate: net(rate=rate)}}, ArgumentError, "give rates to choose"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_a_sentence(options, error, message):
+    variants = options.pop("variants", {"a": net})
+    with pytest.raises(error, match=message):
+        run(variants, **options)
+
+
+def test_rates_for_a_schedule_are_refused_with_the_way_out():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 9)
+    with pytest.raises(ArgumentError, match=r"a is compiled with a schedule \(CosineDecay\)"):
+        run({"a": lambda: net(optimizer=keras.optimizers.SGD(schedule))}, rates=(0.1, 0.2))
