@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "setup": "coursekit.lesson",
+    "prove": "coursekit.lesson",
     "load": "coursekit.datasets",
     "compare": "coursekit.experiments.compare",
     "sweep": "coursekit.experiments.sweep",

@@ -1,10 +1,12 @@
-"""The first line of every notebook: seeds, profile, plot style, and one line of what runs where."""
+"""The first line of every notebook, and the lines that prove what it claims."""
 
 from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from coursekit.base.environment import current_profile
 from coursekit.base.machine import cores
@@ -59,6 +61,36 @@ def setup(seed: int = 42, *, profile: str | None = None) -> Lab:
         f"{_device(tf)}"
     )
     return lab
+
+
+def prove(claim: str, holds: Any, measured: str) -> None:
+    """Print that a claim holds, with the numbers that show it; otherwise fail with both.
+
+    Args:
+        claim: the whole sentence that is proved.
+        holds: whether it does, as one truth value.
+        measured: the numbers it rests on, such as "0.12 < 0.16".
+
+    Raises:
+        AssertionError: the claim does not hold; the message has the claim and the numbers.
+        TypeError: `holds` is no single truth value, such as an array: say which of `.all()` and
+            `.any()` is meant.
+        ArgumentError: there is no sentence, or no numbers.
+
+    >>> prove("He ends below Xavier", 0.12 < 0.16, "0.12 < 0.16")
+    ✔ He ends below Xavier: 0.12 < 0.16
+    """
+    if getattr(holds, "shape", ()) or not isinstance(holds, bool | np.bool_):
+        raise TypeError(
+            f"holds: expected one truth value, got {type(holds).__name__}; compare numbers, and "
+            "sum arrays up with .all() or .any()."
+        )
+    for name, text in (("claim", claim), ("measured", measured)):
+        if not text.strip():
+            raise ArgumentError(f"{name}: expected a text, got {text!r}.")
+    if not holds:
+        raise AssertionError(f"{claim}: not so, {measured}")
+    print(f"✔ {claim}: {measured}")
 
 
 def _device(tf: object) -> str:

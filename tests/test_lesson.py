@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from coursekit.errors import ArgumentError
-from coursekit.lesson import Lab, setup
+from coursekit.lesson import Lab, prove, setup
 
 
 @pytest.mark.parametrize(("profile", "value"), [("quick", 1), ("standard", 2), ("full", 3)])
@@ -56,3 +57,28 @@ def test_two_fresh_processes_give_the_same_numbers_one_line_and_no_stderr():
     lines = runs[0].stdout.splitlines()
     assert len(lines) == 2
     assert "profile quick · seed 7" in lines[0]
+
+
+def test_a_claim_that_holds_is_one_line_with_its_numbers(capsys):
+    prove("He ends below Xavier", np.float64(0.12) < 0.16, "0.12 < 0.16")
+    assert capsys.readouterr().out == "✔ He ends below Xavier: 0.12 < 0.16\n"
+
+
+def test_a_claim_that_does_not_hold_fails_with_its_numbers(capsys):
+    with pytest.raises(AssertionError, match=r"^He ends below Xavier: not so, 0.2 < 0.16$"):
+        prove("He ends below Xavier", 0.2 < 0.16, "0.2 < 0.16")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "holds", [np.array([True, False]), np.array([True]), np.array(True), 1, "yes", None, [True]]
+)
+def test_what_is_no_truth_value_proves_nothing(holds):
+    with pytest.raises(TypeError, match="expected one truth value"):
+        prove("This holds", holds, "1 < 2")
+
+
+@pytest.mark.parametrize("arguments", [("", True, "1 < 2"), ("This holds", True, " ")])
+def test_a_claim_needs_a_sentence_and_numbers(arguments):
+    with pytest.raises(ArgumentError, match="expected a text"):
+        prove(*arguments)

@@ -21,7 +21,7 @@ MAX_LINES = 45
 MAX_BYTES = 500_000
 _TAG = re.compile(r"(task|check):[a-z_][a-z0-9_]*|[a-z][a-z0-9-]*")
 _HIDES_FAILURE = {"raises-exception", "skip-execution", "nbval-skip", "nbval-raises-exception"}
-_ASSERTS = re.compile(r"^\s*assert\b", re.MULTILINE)
+_ASSERTS = re.compile(r"^\s*(?:assert\b|ck\.prove\()", re.MULTILINE)
 _MINUTES = re.compile(r"\d+\s*min")
 _NO_ALT = re.compile(r"!\[\s*\]\(|<img\b(?![^>]*\balt=[\"'][^\"'])", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?<= at )0x[0-9a-fA-F]+")
@@ -51,7 +51,7 @@ def _cell(nb: NotebookNode, index: int, kind: str) -> Iterator[str]:
         asserts = bool(_ASSERTS.search(cell.source))
         if kind == "notebooks" and asserts and "claim" not in tags(cell):
             yield f"{here}: asserts something but lacks the tag claim."
-        if "claim" in tags(cell) and "assert" not in cell.source:
+        if "claim" in tags(cell) and not asserts:
             yield f"{here}: has the tag claim but asserts nothing."
     elif _NO_ALT.search(cell.source):
         yield f"{here}: has a picture without alternative text."

@@ -39,6 +39,7 @@ def test_a_good_lesson_and_a_good_exercise_pass(course):
         ("one = 1", "one = 1\n" * 45 + "two = 2", "has 48 lines of code; at most 45"),
         ("one = 1", "one = 1\nassert one", "code cell 1 .* lacks the tag claim"),
         ("one = 1", "for i in range(3):\n    assert i < 3", "lacks the tag claim"),
+        ("one = 1", 'ck.prove("It adds", True, "1 + 1 = 2")', "lacks the tag claim"),
         ("assert one + one == 2", "print(2)", "has the tag claim but asserts nothing"),
         ('"claim"', '"claim", "raises-exception"', "raises-exception would hide a failure"),
         ('"claim"', '"claim", "nbval-skip"', "nbval-skip would hide a failure"),
