@@ -94,7 +94,7 @@ def as_found(model: keras.Model, *, randomness: bool = False) -> Iterator[None]:
     """
     check_model(model)
     optimizer = getattr(model, "optimizer", None)
-    before = Snapshot([*model.variables, *model.metrics_variables, *_held(optimizer)])
+    before = Snapshot([*model.variables, *model.metrics_variables, *optimizer_variables(optimizer)])
     with random_states_kept() if randomness else nullcontext():
         try:
             yield
@@ -103,11 +103,13 @@ def as_found(model: keras.Model, *, randomness: bool = False) -> Iterator[None]:
             for metric in model.metrics:
                 if any(variable not in before for variable in metric.variables):
                     metric.reset_state()
-            if any(variable not in before for variable in _held(optimizer)):
+            if any(variable not in before for variable in optimizer_variables(optimizer)):
                 _reset_new(optimizer, model, before)
 
 
-def _held(optimizer: keras.optimizers.Optimizer | None) -> list[keras.Variable]:
+def optimizer_variables(
+    optimizer: keras.optimizers.Optimizer | None,
+) -> list[keras.Variable]:
     """Return all variables of an optimizer, also those that it does not list.
 
     Nadam keeps one number that `variables` leaves out, and a wrapper may leave out what is inside.
@@ -121,7 +123,7 @@ def _held(optimizer: keras.optimizers.Optimizer | None) -> list[keras.Variable]:
         if isinstance(value, keras.Variable):
             found.append(value)
         elif isinstance(value, keras.optimizers.Optimizer):
-            found += _held(value)
+            found += optimizer_variables(value)
     return list({id(variable): variable for variable in found}.values())
 
 
@@ -129,7 +131,9 @@ def _reset_new(optimizer: Any, model: keras.Model, before: Snapshot) -> None:
     """Give the slots that the block made the values that those of a new optimizer have."""
     new = fresh_optimizer(optimizer)
     new.build(model.trainable_variables)
-    for variable, value in zip(_held(optimizer), _held(new), strict=True):
+    for variable, value in zip(
+        optimizer_variables(optimizer), optimizer_variables(new), strict=True
+    ):
         if variable not in before:
             variable.assign(value)
 

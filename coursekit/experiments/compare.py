@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from coursekit.base.environment import watched
 from coursekit.base.numbers import whole_number
+from coursekit.base.state import random_states_kept
 from coursekit.errors import ArgumentError
 from coursekit.experiments.runs import Runs, is_better, lower_is_better
 from coursekit.experiments.trainee import Trainee, required_arguments
@@ -45,7 +46,7 @@ def compare(
     is kept: its numbers are NaN from that epoch on.
 
     A variant is built for every run, but keeps the program of its first run; only a variant whose
-    function asks for the rate is compiled anew.
+    function asks for the rate is compiled anew. The global random states are left as found.
 
     Args:
         variants: name -> function that returns a new compiled model. It is called without
@@ -72,7 +73,10 @@ def compare(
     listed = _listed(rates)
     runs = Runs(epochs, tuple(range(FIRST_SEED, FIRST_SEED + seeds)), choose_by)
     total = len(variants) * (seeds + len(listed))
-    with tqdm(total=total, disable=not watched(), unit="run", leave=False) as bar:
+    with (
+        random_states_kept(),
+        tqdm(total=total, disable=not watched(), unit="run", leave=False) as bar,
+    ):
         trial.done = bar.update
         for name, build in variants.items():
             bar.set_description_str(name, refresh=False)

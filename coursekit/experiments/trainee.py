@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from coursekit.base.keras import keras
+from coursekit.base.state import check_model, optimizer_variables
 from coursekit.errors import ArgumentError
 
 
@@ -54,11 +55,7 @@ class Trainee:
         if not isinstance(model, keras.Model) or not model.compiled:
             what = "one that is not compiled" if isinstance(model, keras.Model) else repr(model)
             raise ArgumentError(f"{self.name}: expected a compiled Keras model, got {what}.")
-        if not model.built:
-            raise ArgumentError(
-                f"{self.name}: expected a model with weights, got one that knows no input shape; "
-                "begin it with keras.Input."
-            )
+        check_model(model)
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         return model
@@ -88,7 +85,7 @@ def required_arguments(function: Callable[..., Any]) -> int:
 
 
 def _state(model: keras.Model) -> list[Any]:
-    return [*model.variables, *model.optimizer.variables]
+    return [*model.variables, *optimizer_variables(model.optimizer)]
 
 
 def _like(one: keras.Model, other: keras.Model) -> bool:

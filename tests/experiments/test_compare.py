@@ -150,6 +150,14 @@ def test_callbacks_may_ask_for_the_rate():
     assert given[:3] == [0.01, 0.1, 1.0]
 
 
+def test_global_random_states_are_left_as_found():
+    keras.utils.set_random_seed(7)
+    expected = np.random.random(), keras.random.normal((2,)).numpy().tolist()  # noqa: NPY002
+    keras.utils.set_random_seed(7)
+    run({"a": net}, seeds=1, epochs=1)
+    assert (np.random.random(), keras.random.normal((2,)).numpy().tolist()) == expected  # noqa: NPY002
+
+
 def test_the_last_model_is_kept():
     runs = run({"a": net})
     loss = runs.models["a"].evaluate(DATA.x_valid, DATA.y_valid, verbose=0)[0]
