@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coursekit.checks import Wrong
-from coursekit.checks.engine.untouched import is_untouched
+from coursekit.checks.engine.stubs import is_untouched
 from coursekit.checks.kit.calling import call, require_subclass
 from coursekit.checks.kit.compare import agree, close_each, equal_arrays, rng
 from coursekit.checks.kit.values import array, describe, number

@@ -7,13 +7,13 @@ import os
 import re
 import sysconfig
 from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any
 
 from coursekit.base.environment import ROOT
-from coursekit.checks.engine.isolation import TimeUp, held_back, seeds_kept, time_limit
+from coursekit.checks.engine.side_effects import TimeUp, held_back, seeds_kept, time_limit
+from coursekit.checks.engine.stubs import is_untouched
 from coursekit.checks.engine.tasks import Task
-from coursekit.checks.engine.untouched import is_untouched
 from coursekit.checks.engine.verdict import CORRECT, CRASHED, NOT_ATTEMPTED, WRONG, Verdict, Wrong
 
 _NOT_OWN = tuple(
@@ -29,8 +29,11 @@ _WRAPPERS = (
     "Exception encountered when calling",  # Keras
     "Could not automatically infer the output shape",  # Keras
 )
+_FRAME_IN_TEXT = re.compile(r'File "(.+)", line (\d+), in (\S+)  \*')
 _ANSI = re.compile(r"\x1b\[[0-9;]*\w")
 _PRINTED_LINES = 5
+
+Frame = tuple[str, int, str]  # file, line, name of the function
 
 
 def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
@@ -51,10 +54,10 @@ def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
         except KeyboardInterrupt:
             raise
         except TimeUp as late:
-            outcome, where = CRASHED, _own_place(late.__traceback__, task)
+            outcome, where = CRASHED, _own_place(late, task)
             reason = f"It ran for more than {task.seconds:g} seconds and was stopped. Does it end?"
         except BaseException as error:  # SystemExit too: no answer may end the kernel
-            outcome, where = CRASHED, _own_place(error.__traceback__, task)
+            outcome, where = CRASHED, _own_place(error, task)
             reason = _in_words(_as_raised(error))
             if not where:
                 reason += " (while the check used your answer, not in a line of your own code)"
@@ -63,17 +66,30 @@ def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
     return Verdict(task.name, task.title, outcome, reason, where, printed)
 
 
-def _own_place(traceback: TracebackType | None, task: Task) -> str:
+def _own_place(error: BaseException, task: Task) -> str:
     """Return the innermost line of the learner's own code, without a path; "" if there is none."""
-    place = ""
-    while traceback is not None:
-        code, line = traceback.tb_frame.f_code, traceback.tb_lineno
-        if _is_own(code.co_filename) and code is not task.check.__code__:
-            source = linecache.getline(code.co_filename, line, traceback.tb_frame.f_globals).strip()
-            name = "the cell" if code.co_name == "<module>" else f"`{code.co_name}`"
-            place = f"{name}, line {line}" + (f": `{source}`" if source else "")
-        traceback = traceback.tb_next
-    return place
+    for frames in (_frames(_as_raised(error), task), _frames_in_text(error), _frames(error, task)):
+        own = [frame for frame in frames if _is_own(frame[0])]
+        if own:
+            filename, line, name = own[-1]
+            source = linecache.getline(filename, line).strip()
+            where = "the cell" if name == "<module>" else f"`{name}`"
+            return f"{where}, line {line}" + (f": `{source}`" if source else "")
+    return ""
+
+
+def _frames(error: BaseException, task: Task) -> list[Frame]:
+    return [
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in walk_tb(error.__traceback__)
+        if frame.f_code is not task.check.__code__
+    ]
+
+
+def _frames_in_text(error: BaseException) -> list[Frame]:
+    """Return the frames of a `tf.function`: TensorFlow runs a translation and tells of yours."""
+    found = _FRAME_IN_TEXT.findall(_text(error))
+    return [(filename, int(line), name) for filename, line, name in found]
 
 
 def _is_own(filename: str) -> bool:

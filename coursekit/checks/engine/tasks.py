@@ -7,7 +7,6 @@ A module `exNN_name.py` in this package holds one `TASKS = TaskList(NN, "Title")
 from __future__ import annotations
 
 import importlib
-import operator
 import pkgutil
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 
 Check = Callable[..., None]
@@ -118,13 +118,10 @@ def load(number: int) -> TaskList:
 
     Raises ArgumentError for a number that is no exercise, TypeError for what is no whole number.
     """
-    try:
-        wanted = operator.index(number)
-    except TypeError:
-        raise TypeError(f"exercise: expected a number such as 9, got {number!r}.") from None
-    if isinstance(number, bool) or wanted not in _modules():
+    wanted = whole_number("exercise", number, least=0)
+    if wanted not in _modules():
         there = ", ".join(f"{n} ({_tasks_of(n).title})" for n in numbers())
-        raise ArgumentError(f"There is no exercise {number!r}; there are {there}.")
+        raise ArgumentError(f"There is no exercise {wanted}; there are {there}.")
     return _tasks_of(wanted)
 
 

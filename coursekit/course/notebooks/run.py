@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from coursekit.base.files import write_whole
 from coursekit.course.notebooks.build import OnCell
 from coursekit.course.notebooks.catalogue import Notebook
 from coursekit.course.notebooks.cells import tags
@@ -162,7 +163,6 @@ def _keep_page(nb: NotebookNode, path: Path) -> None:
 
     page, _ = HTMLExporter(embed_images=True).from_notebook_node(nb)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        write_whole(path, page)
     except OSError as error:
         raise NotebookError(f"{path} cannot be written: {error.strerror}.") from error
