@@ -76,7 +76,7 @@ def mc_predict(
     >>> prediction.samples.shape, prediction.mean.shape, prediction.entropy.shape
     ((50, 2, 3), (2, 3), (2,))
     """
-    from coursekit.analysis.uncertainty._program import input_spec, program
+    from coursekit.analysis.uncertainty.sampling import input_spec, program
 
     samples = whole_number("samples", samples, least=1)
     batch_size = whole_number("batch_size", batch_size, least=1)
