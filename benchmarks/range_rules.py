@@ -1,0 +1,344 @@
+"""Rules that suggest a learning rate from a range test, against the best rate of a grid.
+
+    python benchmarks/range_rules.py [--quick] [--held-out] [--json FILE]
+
+Every net trains on every data set for 400 steps of 32 images, each image seen once, at 13 constant
+rates (factor 10^(1/4); more where the best would be the first or last) with five seeds. The loss
+reached is the mean over the last quarter of the steps: of images not seen before, so it is no more
+optimistic than a validation loss, and it averages over the wobble of the weights. The best rate has
+the lowest geometric mean over seeds. A range test with the defaults of `ck.lr_range_test` (1e-6 to
+10 in 400 steps, and in 100) then starts from the same weights, each rule reads its suggestion, and
+the net trains at it from these weights with the same batches. The loss counts as good when it is
+at most 5% above that of the best rate with the same seed.
+
+`--held-out` takes the nets on which the constants of the course's own rule were chosen. `--json`
+adds a line to FILE after each net and data set, and skips those that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from _harness import header
+from _rules import slide, steepest, tenth_of_blow_up, tenth_of_minimum, valley
+
+import coursekit as ck
+from coursekit.base.keras import keras, tf
+from coursekit.base.table import Table
+from coursekit.training import range_rules
+
+STEPS, SHORT, BATCH, SEEDS = 400, 100, 32, 5
+DATA = ("mnist", "cifar10", "digits")
+RULES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "a tenth of the minimum": tenth_of_minimum,
+    "steepest descent": steepest,
+    "a tenth of the blow-up": tenth_of_blow_up,
+    "valley": valley,
+    "slide": slide,
+    "the course's": range_rules.suggestion,
+}
+_opt = keras.optimizers
+
+
+@dataclass(frozen=True)
+class Net:
+    """One net of the comparison: `middle` is the middle of its grid of rates."""
+
+    depth: int
+    units: int
+    activation: str
+    init: str
+    optimizer: Callable[[], keras.optimizers.Optimizer]
+    middle: float
+    batch_norm: bool = False
+    convolutions: bool = False
+    standardized: bool = False
+
+    def build(self, shape: tuple[int, ...], seed: int) -> keras.Model:
+        """Return the net with the initial weights of `seed`; its outputs are logits."""
+        keras.utils.set_random_seed(seed)
+        layers = [keras.Input(shape)]
+        if self.convolutions:
+            if len(shape) == 2:
+                layers.append(keras.layers.Reshape((*shape, 1)))
+            layers += [
+                keras.layers.Conv2D(
+                    n, 3, strides=2, activation="relu", kernel_initializer=self.init
+                )
+                for n in (8, 16)
+            ]
+        layers.append(keras.layers.Flatten())
+        for _ in range(self.depth):
+            layers.append(keras.layers.Dense(self.units, kernel_initializer=self.init))
+            if self.batch_norm:
+                layers.append(keras.layers.BatchNormalization())
+            layers.append(keras.layers.Activation(self.activation))
+        return keras.Sequential([*layers, keras.layers.Dense(10)])
+
+
+NETS = {
+    "2x64 ReLU, SGD": Net(2, 64, "relu", "he_normal", _opt.SGD, 0.1),
+    "2x64 ReLU, momentum": Net(2, 64, "relu", "he_normal", lambda: _opt.SGD(momentum=0.9), 0.03),
+    "10x50 ELU, Nadam": Net(10, 50, "elu", "he_normal", _opt.Nadam, 1e-3, standardized=True),
+    "10x50 ReLU BN, Adam": Net(10, 50, "relu", "he_normal", _opt.Adam, 3e-3, batch_norm=True),
+    "6x64 SELU, SGD": Net(6, 64, "selu", "lecun_normal", _opt.SGD, 0.03, standardized=True),
+    "20x32 Swish BN, Nadam": Net(
+        20, 32, "swish", "he_normal", _opt.Nadam, 3e-3, batch_norm=True, standardized=True
+    ),
+    "logistic regression, SGD": Net(0, 0, "linear", "glorot_uniform", _opt.SGD, 0.1),
+    "small CNN, Adam": Net(1, 32, "relu", "he_normal", _opt.Adam, 3e-3, convolutions=True),
+    "2x64 tanh, RMSprop": Net(2, 64, "tanh", "glorot_uniform", _opt.RMSprop, 1e-3),
+    "3x64 ReLU, AdamW": Net(3, 64, "relu", "he_normal", _opt.AdamW, 1e-3, standardized=True),
+}
+HELD_OUT = {
+    "1x128 ReLU, Nesterov": Net(
+        1,
+        128,
+        "relu",
+        "he_normal",
+        lambda: _opt.SGD(momentum=0.9, nesterov=True),
+        0.01,
+        standardized=True,
+    ),
+    "5x50 ELU BN, SGD": Net(5, 50, "elu", "he_normal", _opt.SGD, 0.1, batch_norm=True),
+    "4x64 ReLU, Adam": Net(4, 64, "relu", "he_normal", _opt.Adam, 1e-3),
+    "8x50 Swish, Nadam": Net(8, 50, "swish", "he_normal", _opt.Nadam, 1e-3),
+}
+
+
+class Trainer:
+    """One compiled program that trains a net at any sequence of rates, from any seed's weights."""
+
+    def __init__(self, net: Net, shape: tuple[int, ...]):
+        self._net, self._shape = net, shape
+        self._model, self._optimizer = net.build(shape, 0), net.optimizer()
+        self._optimizer.build(self._model.trainable_variables)
+        # Nadam keeps one number that `optimizer.variables` leaves out.
+        hidden = [v for v in vars(self._optimizer).values() if isinstance(v, keras.Variable)]
+        slots = {id(v): v for v in [*self._optimizer.variables, *hidden]}.values()
+        self._slots = [(v, v.numpy()) for v in slots]
+        self._starts: dict[int, list[np.ndarray]] = {}
+        # XLA is slow at convolutions on a CPU.
+        self._program = tf.function(self._run, jit_compile=not net.convolutions, autograph=False)
+
+    def losses(self, x: tf.Tensor, y: tf.Tensor, seed: int, rates: np.ndarray) -> np.ndarray:
+        """Return the loss of each batch before its update; it ends with the first NaN."""
+        if seed not in self._starts:
+            self._starts[seed] = self._net.build(self._shape, seed).get_weights()
+        for variable, value in self._slots:
+            variable.assign(value)
+        self._model.set_weights(self._starts[seed])
+        order = np.random.default_rng(seed).permutation(len(x))[: STEPS * BATCH]
+        padded = np.resize(rates, STEPS).astype(np.float32)
+        done, losses = self._program(
+            x, y, tf.constant(order.reshape(STEPS, BATCH), tf.int32), padded, len(rates)
+        )
+        return losses.numpy()[: int(done)].astype(float)
+
+    def _run(self, x, y, order, rates, stop):
+        variables = self._model.trainable_variables
+
+        def body(i, losses):
+            rows = order[i]
+            self._optimizer.learning_rate.assign(rates[i])
+            with tf.GradientTape() as tape:
+                logits = self._model(tf.gather(x, rows), training=True)
+                loss = tf.reduce_mean(
+                    tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(y, rows), logits)
+                )
+            self._optimizer.apply(tape.gradient(loss, variables), variables)
+            return i + 1, tf.tensor_scatter_nd_update(losses, [[i]], [loss])
+
+        def more(i, losses):
+            return (i < stop) & tf.math.is_finite(losses[tf.maximum(i - 1, 0)])
+
+        return tf.while_loop(more, body, (0, tf.zeros(STEPS)), parallel_iterations=1)
+
+
+def final_loss(losses: np.ndarray) -> float:
+    """Return the mean over the last quarter of the steps; infinity for a run that blew up."""
+    if len(losses) < STEPS or not np.isfinite(losses).all():
+        return math.inf
+    return float(losses[-STEPS // 4 :].mean())
+
+
+def sweep(run: Callable[[np.ndarray], np.ndarray], steps: int) -> list[float]:
+    """Return the smoothed losses of a range test, as `ck.lr_range_test` measures them."""
+    losses = run(np.geomspace(1e-6, 10, steps))
+    losses = losses[: len(losses) - (not np.isfinite(losses[-1]))]
+    average = lowest = losses[0]
+    for i, loss in enumerate(losses):
+        average = 0.8 * average + 0.2 * loss
+        lowest = min(lowest, average)
+        if average > 4 * lowest:
+            losses = losses[: i + 1]
+            break
+    window = np.ones(2 * max(1, round(steps / 40)) + 1)
+    count = np.convolve(np.ones(len(losses)), window, "same")
+    return (np.convolve(losses, window, "same") / count).tolist()
+
+
+def rates_of(steps: int, curve: list[float]) -> np.ndarray:
+    """Return the rates that belong to a sweep's curve, which may have ended early."""
+    return np.geomspace(1e-6, 10, steps)[: len(curve)]
+
+
+Run = Callable[[int, np.ndarray], np.ndarray]  # losses of each step, of a seed and its rates
+
+
+def measure(run: Run, middle: float, n_seeds: int) -> dict:
+    """Return the grid, the best rate of it with its losses, and the smoothed curves of sweeps."""
+    seeds = range(n_seeds)
+
+    def reached(k: int) -> list[float]:
+        return [final_loss(run(s, np.full(STEPS, middle * 10 ** (k / 4)))) for s in seeds]
+
+    grid = {k: reached(k) for k in range(-6, 7)}
+    while True:
+        best = min(grid, key=lambda k: np.mean(np.log(grid[k])))
+        if min(grid) < best < max(grid) or len(grid) == 25:
+            break
+        further = best + (1 if best > 0 else -1)
+        grid[further] = reached(further)
+    return {
+        "best_rate": middle * 10 ** (best / 4),
+        "best_losses": grid[best],
+        "grid": {f"{middle * 10 ** (k / 4):.4g}": grid[k] for k in sorted(grid)},
+        "curves": {
+            str(steps): [sweep(lambda rates, s=s: run(s, rates), steps) for s in seeds]
+            for steps in (STEPS, SHORT)
+        },
+    }
+
+
+def judge(run: Run, record: dict) -> bool:
+    """Add to the record what each rule suggests and reaches; return whether anything was new."""
+    news = False
+    suggested, losses = record.setdefault("suggested", {}), record.setdefault("losses", {})
+    for name, rule in RULES.items():
+        rates = {
+            steps: [rule(rates_of(int(steps), curve), np.array(curve)) for curve in curves]
+            for steps, curves in record["curves"].items()
+        }
+        if suggested.get(name) != rates:
+            news = True
+            suggested[name] = rates
+            losses[name] = [
+                final_loss(run(seed, np.full(STEPS, rate))) if math.isfinite(rate) else math.inf
+                for seed, rate in enumerate(rates[str(STEPS)])
+            ]
+    return news
+
+
+class Row(NamedTuple):
+    """One rule: how often it is good, where its rates lie, and how far seeds drive them apart."""
+
+    rule: str
+    good: str
+    rate_to_best: float
+    quartiles: str
+    spread: float
+    worst_spread: float
+    spread_100: float
+    worst_100: float
+
+
+def table(records: list[dict]) -> Table:
+    """Return one row for each rule over all records."""
+    rows = []
+    for name in records[0]["suggested"]:
+        good = [
+            loss <= 1.05 * best
+            for r in records
+            for loss, best in zip(r["losses"][name], r["best_losses"], strict=True)
+        ]
+        ratios = [
+            rate / r["best_rate"] for r in records for rate in r["suggested"][name][str(STEPS)]
+        ]
+        low, middle, high = np.nanquantile(ratios, [0.25, 0.5, 0.75])
+        spreads = {
+            n: [
+                np.max(rates) / np.min(rates) for r in records if (rates := r["suggested"][name][n])
+            ]
+            for n in (str(STEPS), str(SHORT))
+        }
+        rows.append(
+            Row(
+                name,
+                f"{sum(good)} of {len(good)}",
+                float(middle),
+                f"{low:.2g} to {high:.2g}",
+                *(float(f(of_seeds)) for of_seeds in spreads.values() for f in (np.median, np.max)),
+            )
+        )
+    return Table(rows)
+
+
+@functools.lru_cache(maxsize=1)
+def images(name: str, standardized: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return as many training images and labels as a run sees, on the device."""
+    data = ck.load(name)
+    if standardized:
+        data = data.standardized()
+    data = data.subset(STEPS * BATCH, seed=0)
+    return tf.constant(data.x_train), tf.constant(data.y_train)
+
+
+@functools.lru_cache(maxsize=2)
+def trainer_for(net: str, shape: tuple[int, ...]) -> Trainer:
+    """Return the compiled program of a net; data sets of one shape share it."""
+    return Trainer({**NETS, **HELD_OUT}[net], shape)
+
+
+def train(net: str, data: str, seed: int, rates: np.ndarray) -> np.ndarray:
+    """Return the losses of one run of a net on a data set."""
+    x, y = images(data, {**NETS, **HELD_OUT}[net].standardized)
+    return trainer_for(net, tuple(x.shape[1:])).losses(x, y, seed, rates)
+
+
+def main() -> None:
+    """Run the comparison and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a smoke test: one net, two seeds")
+    parser.add_argument("--held-out", action="store_true", help="the nets the rule was made on")
+    parser.add_argument("--json", type=Path, help="file of results, one line each, to go on from")
+    options = parser.parse_args()
+    nets = HELD_OUT if options.held_out else NETS
+    cases = [(net, data) for net in nets for data in DATA]
+    if options.quick:
+        cases = [("logistic regression, SGD" if nets is NETS else next(iter(nets)), "digits")]
+    records = {}
+    if options.json and options.json.exists():
+        lines = map(json.loads, options.json.read_text().splitlines())
+        records = {(line["net"], line["data"]): line for line in lines}
+    print(header("Range test: what rules suggest, against the best of a grid of rates"))
+    for net, data in cases:
+        began = time.process_time()
+        run = functools.partial(train, net, data)
+        record = records.get((net, data))
+        if record is None:
+            n_seeds = 2 if options.quick else SEEDS
+            record = {"net": net, "data": data, **measure(run, nets[net].middle, n_seeds)}
+        if judge(run, record) and options.json:
+            with options.json.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+        records[net, data] = record
+        print(
+            f"  {net}, {data}: best rate {record['best_rate']:.2g}, loss "
+            f"{np.mean(record['best_losses']):.3f} ({time.process_time() - began:.0f} s)",
+            flush=True,
+        )
+    print(table([records[case] for case in cases]))
+
+
+if __name__ == "__main__":
+    main()
