@@ -51,7 +51,7 @@ def test_a_hundred_times_larger_rates_give_a_hundred_times_larger_suggestion():
 def test_noise_moves_the_suggestion_far_less_than_the_lowest_point():
     suggested, lowest = [], []
     for seed in range(40):
-        noisy = bowl() + np.random.default_rng(seed).normal(0, 0.05, len(RATES))
+        noisy = bowl() + np.random.default_rng(seed).normal(0, 0.03, len(RATES))
         suggested.append(suggestion(RATES, noisy))
         lowest.append(RATES[np.argmin(noisy)])
     assert max(suggested) / min(suggested) < 1.5
