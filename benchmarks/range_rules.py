@@ -39,7 +39,8 @@ from coursekit.training import range_rules
 STEPS, SHORT, BATCH, SEEDS, GRID_SEEDS = 400, 100, 32, 5, 3
 BLOWN_UP = 100.0  # forty times the loss of guessing
 DATA = ("mnist", "cifar10", "digits")
-RULES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+Rule = Callable[[np.ndarray, np.ndarray], float]
+RULES: dict[str, Rule] = {
     "a tenth of the minimum": tenth_of_minimum,
     "steepest descent": steepest,
     "a tenth of the blow-up": tenth_of_blow_up,
@@ -120,9 +121,14 @@ def sweep(run: Callable[[np.ndarray], np.ndarray], steps: int) -> list[float]:
     return (np.convolve(losses, window, "same") / count).tolist()
 
 
-def rates_of(steps: int, curve: list[float]) -> np.ndarray:
-    """Return the rates that belong to a sweep's curve, which may have ended early."""
-    return np.geomspace(1e-6, 10, steps)[: len(curve)]
+def suggested_by(rule: Rule, steps: int, curve: np.ndarray) -> float | None:
+    """Return the rate that a rule reads off a curve, which may have ended early.
+
+    None where the loss never fell: `ck.lr_range_test` says so, and asks no rule.
+    """
+    if curve.min() > 0.98 * curve[0]:
+        return None
+    return rule(np.geomspace(1e-6, 10, steps)[: len(curve)], curve)
 
 
 Run = Callable[[int, np.ndarray], np.ndarray]  # losses of each step, of a seed and its rates
@@ -159,14 +165,14 @@ def judge(run: Run, record: dict) -> bool:
     suggested, losses = record.setdefault("suggested", {}), record.setdefault("losses", {})
     for name, rule in RULES.items():
         rates = {
-            steps: [rule(rates_of(int(steps), curve), np.array(curve)) for curve in curves]
+            steps: [suggested_by(rule, int(steps), np.array(curve)) for curve in curves]
             for steps, curves in record["curves"].items()
         }
         if suggested.get(name) != rates:
             news = True
             suggested[name] = rates
             losses[name] = [
-                final_loss(run(seed, np.full(STEPS, rate))) if math.isfinite(rate) else math.inf
+                math.inf if rate is None else final_loss(run(seed, np.full(STEPS, rate)))
                 for seed, rate in enumerate(rates[str(STEPS)])
             ]
     return news
@@ -195,25 +201,30 @@ def table(records: list[dict]) -> Table:
             for loss, best in zip(r["losses"][name], r["best_losses"], strict=True)
         ]
         ratios = [
-            rate / r["best_rate"] for r in records for rate in r["suggested"][name][str(STEPS)]
+            rate / r["best_rate"]
+            for r in records
+            for rate in r["suggested"][name][str(STEPS)]
+            if rate is not None
         ]
-        low, middle, high = np.nanquantile(ratios, [0.25, 0.5, 0.75])
-        spreads = {
-            n: [
-                np.max(rates) / np.min(rates) for r in records if (rates := r["suggested"][name][n])
-            ]
-            for n in (str(STEPS), str(SHORT))
-        }
+        low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+        spreads = [
+            [_spread(r["suggested"][name][str(steps)]) for r in records] for steps in (STEPS, SHORT)
+        ]
         rows.append(
             Row(
                 name,
                 f"{sum(good)} of {len(good)}",
                 float(middle),
                 f"{low:.2g} to {high:.2g}",
-                *(float(f(of_seeds)) for of_seeds in spreads.values() for f in (np.median, np.max)),
+                *(float(f(of_seeds)) for of_seeds in spreads for f in (np.median, np.max)),
             )
         )
     return Table(rows)
+
+
+def _spread(rates: list[float | None]) -> float:
+    known = [rate for rate in rates if rate is not None]
+    return max(known) / min(known) if known else 1.0
 
 
 @functools.lru_cache(maxsize=1)
