@@ -52,6 +52,13 @@ def check_model(model: Any) -> None:
         )
 
 
+def without_loss_scale(optimizer: Any) -> Any:
+    """Return the optimizer inside a LossScaleOptimizer, such as mixed_float16 puts around it."""
+    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
 def pack(
     x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, *, of: str = ""
 ) -> tuple:

@@ -12,6 +12,7 @@ import numpy as np
 from coursekit.base.console import say_once
 from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
+from coursekit.training.arguments import without_loss_scale
 from coursekit.training.one_cycle_policy import one_cycle_at, one_cycle_knots
 
 _WITH_BETA_1 = ("Adam", "AdamW", "Adamax", "Nadam", "Lion")
@@ -80,9 +81,7 @@ class OneCycle(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Put the cycle into the training step."""
-        optimizer = self.model.optimizer
-        while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            optimizer = optimizer.inner_optimizer
+        optimizer = without_loss_scale(self.model.optimizer)
         steps, epochs = self.params.get("steps"), self.params.get("epochs")
         if not steps or not epochs:
             raise ArgumentError(

@@ -7,14 +7,18 @@ section 3.3. The rate grows exponentially from batch to batch; the loss first fa
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coursekit.base.keras import keras, tf
+from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
+from coursekit.training.arguments import without_loss_scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +56,7 @@ class RangeTest:
         fig, ax = plt.subplots()
         ax.semilogx(self.rates, self.losses, ".", color=COLORS[7], markersize=3, label="each batch")
         ax.semilogx(self.rates, self.smoothed, "-", color=COLORS[0], label="smoothed")
-        title = "Range test: " + self.reason
+        title = f"Range test: {self.reason}"
         if math.isfinite(self.suggestion):
             ax.axvline(self.suggestion, color=COLORS[1], linestyle="--")
             ax.annotate(
@@ -62,7 +66,6 @@ class RangeTest:
                 color=COLORS[1],
                 va="top",
             )
-            title = f"The loss falls up to a rate of {10 * self.suggestion:.2g}; train at a tenth"
         finite = self.smoothed[np.isfinite(self.smoothed)]
         if finite.size:
             low, high = finite.min(), finite[0]
@@ -86,9 +89,11 @@ def lr_range_test(
 ) -> RangeTest:
     """Train a compiled model at ever larger learning rates and report each batch's loss.
 
-    The model, its optimizer (rate, step counter and every slot), its metrics and every random
-    generator are left bit for bit as found, whatever happens. Batches are drawn from a shuffle
-    by `seed`, and reshuffled when the data are used up.
+    Every variable that a training step reads or writes is left bit for bit as found, whatever
+    happens: the weights, the optimizer's rate, step counter, slots and loss scale, the seeds of
+    dropout and the state of each `tf.random.Generator`. So are the generators of Python and NumPy;
+    TensorFlow's eager one is not drawn from. A model that is not built yet is built. Batches are
+    drawn from a shuffle by `seed`, and reshuffled when the data are used up.
 
     Args:
         model: a compiled Keras model.
@@ -102,6 +107,8 @@ def lr_range_test(
     Raises:
         ArgumentError: for a model that is not compiled or whose optimizer holds a schedule, rates
             that do not grow, empty data, lengths that differ, and counts below 1.
+        TypeError: for data that are no arrays, such as a data set, and counts that are no whole
+            numbers.
 
     >>> import keras, numpy as np
     >>> keras.utils.set_random_seed(0)
@@ -112,20 +119,18 @@ def lr_range_test(
     >>> 0.01 < result.suggestion < 1
     True
     """
-    from coursekit.base.keras import keras
-
-    x, y = np.asarray(x), np.asarray(y)
-    _check(model, x, y, min_lr, max_lr, batch_size, divergence)
+    x, y = _array("x", x), _array("y", y)
+    _check(model, x, y, min_lr, max_lr, divergence)
+    size = min(whole_number("batch_size", batch_size, least=1), len(x))
     if steps is None:
-        steps = int(np.clip(math.ceil(len(x) / batch_size), 100, 500))
-    if steps < 1:
-        raise ArgumentError(f"steps: expected a number from 1 up, got {steps}.")
-    rates = np.geomspace(min_lr, max_lr, steps)
+        steps = int(np.clip(math.ceil(len(x) / size), 100, 500))
+    rates = np.geomspace(min_lr, max_lr, whole_number("steps", steps, least=1))
     losses: list[float] = []
-    batches = _batches(len(x), batch_size, np.random.default_rng(seed))
+    batches = _batches(len(x), size, np.random.default_rng(seed))
     diverged = False
-    with _left_as_found(model, x, keras):
-        step = _training_step(model)
+    _build(model, x[:size], y[:size])
+    step = _training_step(model)
+    with _left_as_found(step, x[:size], y[:size]):
         average = lowest = math.inf
         for i, (rate, rows) in enumerate(zip(rates, batches, strict=False)):
             model.optimizer.learning_rate.assign(rate)
@@ -137,29 +142,34 @@ def lr_range_test(
                 break
     measured = np.array(losses)
     smoothed = _smooth(measured, half_width=max(1, round(steps / 40)))
-    suggestion, reason = _suggest(rates, smoothed, diverged)
+    suggestion, reason = _suggest(rates, smoothed, measured, diverged)
     return RangeTest(rates[: len(losses)], measured, smoothed, suggestion, diverged, reason)
+
+
+def _build(model: Any, x: np.ndarray, y: np.ndarray) -> None:
+    if not model.built:
+        model._symbolic_build(data_batch=(x, y))  # a call would draw from TensorFlow's generator
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def _training_step(model: Any) -> Any:
     """One update that returns the batch's own loss; the history's loss is a running mean."""
-    from coursekit.base.keras import tf
 
     @tf.function(autograph=False)
     def step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
-            y_pred = model(x, training=True)
-            loss = model.compute_loss(x=x, y=y, y_pred=y_pred)
+            loss = model.compute_loss(x=x, y=y, y_pred=model(x, training=True))
+            scaled = model.optimizer.scale_loss(loss)  # under mixed_float16
         weights = model.trainable_weights
-        model.optimizer.apply(tape.gradient(loss, weights), weights)
+        model.optimizer.apply(tape.gradient(scaled, weights), weights)
         return loss
 
     return step
 
 
-def _batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _batches(n: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield index arrays of one size for ever; a remainder is left for the next shuffle."""
-    size = min(batch_size, n)
     while True:
         order = rng.permutation(n)
         for start in range(0, n - size + 1, size):
@@ -175,7 +185,10 @@ def _smooth(losses: np.ndarray, half_width: int) -> np.ndarray:
     return (total[right] - total[left]) / (right - left)
 
 
-def _suggest(rates: np.ndarray, smoothed: np.ndarray, diverged: bool) -> tuple[float, str]:
+def _suggest(
+    rates: np.ndarray, smoothed: np.ndarray, losses: np.ndarray, diverged: bool
+) -> tuple[float, str]:
+    """Return the rate to train at, or NaN, and in words where it comes from."""
     if len(smoothed) < _FEWEST_POINTS:
         if len(rates) < _FEWEST_POINTS:
             return math.nan, f"too few points: {len(rates)} rates, at least {_FEWEST_POINTS} needed"
@@ -194,23 +207,10 @@ def _suggest(rates: np.ndarray, smoothed: np.ndarray, diverged: bool) -> tuple[f
 
 
 @contextmanager
-def _left_as_found(model: Any, x: np.ndarray, keras: Any) -> Iterator[None]:
-    """Put back every variable of model and optimizer and every random generator at the end."""
-    import random
-
-    from keras.src.backend.common import global_state
-
-    optimizer = model.optimizer
-    if not model.built:
-        model(x[:1])
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    # Nadam keeps one number (`_u_product`) that `optimizer.variables` leaves out.
-    hidden = [v for v in vars(optimizer).values() if isinstance(v, keras.Variable)]
-    variables = {id(v): v for v in [*model.variables, *optimizer.variables, *hidden]}.values()
-    seeds = global_state.get_global_attribute("global_seed_generator")
-    found = [(v, v.numpy()) for v in [*variables, *([seeds.state] if seeds else [])]]
+def _left_as_found(step: Any, *batch: np.ndarray) -> Iterator[None]:
+    """Put back every variable that the step touches, and Python's and NumPy's generators."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    found = [(v, v.numpy()) for v in step.get_concrete_function(*batch).graph.variables]
     try:
         yield
     finally:
@@ -220,24 +220,35 @@ def _left_as_found(model: Any, x: np.ndarray, keras: Any) -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
+def _array(name: str, value: Any) -> np.ndarray:
+    array = np.asarray(None)
+    if hasattr(value, "__array__") or isinstance(value, (list, tuple)):
+        with suppress(ValueError):  # rows of different lengths
+            array = np.asarray(value)
+    if array.ndim and array.dtype.kind in "fiub":
+        return array
+    raise TypeError(
+        f"{name}: expected an array of numbers, one row for each sample, got "
+        f"{type(value).__name__}; the range test draws its batches itself, so take the arrays out "
+        "of a data set or generator first."
+    )
+
+
 def _check(
     model: Any,
     x: np.ndarray,
     y: np.ndarray,
     min_lr: float,
     max_lr: float,
-    batch_size: int,
     divergence: float,
 ) -> None:
-    from coursekit.base.keras import keras
-
-    optimizer = getattr(model, "optimizer", None)
+    optimizer = without_loss_scale(getattr(model, "optimizer", None))
     if optimizer is None:
         raise ArgumentError(
             "model: expected a compiled model, got one without an optimizer; "
             "call model.compile first."
         )
-    if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+    if not isinstance(optimizer._learning_rate, keras.Variable):
         raise ArgumentError(
             "model: expected an optimizer with a plain learning rate, got the schedule "
             f"{type(optimizer._learning_rate).__name__}; compile with a number for the range test."
@@ -250,7 +261,5 @@ def _check(
         raise ArgumentError(
             f"min_lr and max_lr: expected 0 < min_lr < max_lr, got {min_lr!r} and {max_lr!r}."
         )
-    if batch_size < 1:
-        raise ArgumentError(f"batch_size: expected a number from 1 up, got {batch_size!r}.")
     if not divergence > 1:
         raise ArgumentError(f"divergence: expected a factor above 1, got {divergence!r}.")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import coursekit as ck
+from coursekit.base import console
 from coursekit.base.keras import keras
 from coursekit.errors import ArgumentError
 from coursekit.training.one_cycle import OneCycle
@@ -135,19 +136,274 @@ def test_a_resumed_training_takes_up_the_cycle_where_it_was():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_an_interrupted_training_does_not_spoil_the_next():
-    optimizer = keras.optimizers.SGD(0.03, momentum=0.9)
-    model = linear_model(optimizer)
+class Break(keras.callbacks.Callback):
+    """Break off the training from another callback: at a step, or at the end of an epoch."""
 
-    class Interrupt(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
+    def __init__(self, error, step=None):
+        super().__init__()
+        self.error, self.step = error, step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == self.step:
+            raise self.error
+
+    def on_epoch_end(self, epoch, logs=None):
+        raise self.error
+
+
+class BreaksInside(keras.Sequential):
+    """Its training step fails while it runs, once `broken` is set."""
+
+    broken = False
+
+    def train_step(self, data):
+        if self.broken:
             raise KeyboardInterrupt
+        return super().train_step(data)
+
+
+def break_off(model, how, train_by=keras.Model.fit):
+    """Train with 1cycle, and not to the end."""
+    callbacks = [OneCycle(0.5)]
+    if how == "before the first step":
+        callbacks.append(keras.callbacks.LambdaCallback(on_train_begin=lambda logs: 1 / 0))
+    elif how == "in the step":
+        model.broken = True
+    elif how == "Ctrl-C in a callback":
+        callbacks.append(Break(KeyboardInterrupt(), step=2))
+    elif how == "error in a callback":
+        callbacks.append(Break(ZeroDivisionError()))
+    with pytest.raises((KeyboardInterrupt, ZeroDivisionError)):
+        train_by(model, X, Y, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=callbacks)
+    model.broken = False
+
+
+def settings_of(optimizer):
+    return type(optimizer), float(optimizer.learning_rate), optimizer.momentum
+
+
+BREAKS = ["before the first step", "in the step", "Ctrl-C in a callback", "error in a callback"]
+TRAINERS = {"model.fit": keras.Model.fit, "ck.fit": ck.fit}
+
+
+@pytest.mark.parametrize("how", BREAKS)
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("later", TRAINERS)
+def test_a_training_that_is_broken_off_leaves_no_cycle_behind(how, trainer, later):
+    optimizer = keras.optimizers.SGD(0.03, momentum=0.9)
+    model = BreaksInside([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(optimizer, loss="mse", run_eagerly=how == "in the step")
+    optimizer.build(model.trainable_variables)
+    own = settings_of(optimizer)
+    break_off(model, how, TRAINERS[trainer])
+    assert settings_of(optimizer) == own
+
+    def forget_velocity():
+        for v in optimizer.variables[2:]:
+            v.assign(v * 0)
+
+    def trained():
+        forget_velocity()
+        TRAINERS[later](model, X[:8], Y[:8], batch_size=8, epochs=2, verbose=0)
+        found = np.concatenate([w.ravel() for w in model.get_weights()])
+        model.set_weights(weights)
+        return found
+
+    weights = model.get_weights()
+    after_the_break = trained()
+    assert settings_of(optimizer) == own
+    model.compile(optimizer, loss="mse")
+    np.testing.assert_allclose(after_the_break, trained(), atol=1e-6)
+    model.optimizer.learning_rate = 0.0
+    forget_velocity()
+    TRAINERS[later](model, X, Y, batch_size=8, epochs=1, verbose=0)
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C in a callback", "error in a callback"])
+def test_a_rate_of_zero_after_a_break_changes_no_weight(how):
+    model = linear_model(keras.optimizers.RMSprop(0.03, momentum=0.9))
+    break_off(model, how)
+    model.optimizer.learning_rate = 0.0
+    for v in model.optimizer.variables[2:]:
+        v.assign(v * 0)
+    before = model.get_weights()
+    model.train_on_batch(X, Y)
+    model.fit(X, Y, verbose=0)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_range_test_after_a_break_is_that_of_a_model_without_a_cycle():
+    results = []
+    for broken in (False, True):
+        model = linear_model(keras.optimizers.SGD(0.01, momentum=0.9))
+        if broken:
+            break_off(model, "error in a callback")
+        model.set_weights([np.ones((1, 1)), np.zeros(1)])
+        for v in model.optimizer.variables[2:]:
+            v.assign(v * 0)
+        results.append(ck.lr_range_test(model, X, Y, batch_size=8, steps=40))
+    np.testing.assert_allclose(results[0].losses, results[1].losses)
+
+
+def test_a_new_cycle_after_a_break_is_a_whole_one():
+    model = linear_model(keras.optimizers.SGD(0.03, momentum=0.9))
+    break_off(model, "Ctrl-C in a callback")
+    cycle = OneCycle(0.2)
+    train(model, cycle)
+    rates, _ = one_cycle_at(np.arange(12), 12, 0.2)
+    np.testing.assert_allclose(cycle.history["learning_rate"], rates, rtol=1e-6)
+    assert settings_of(model.optimizer) == (keras.optimizers.SGD, np.float32(0.03), 0.9)
+
+
+def test_the_history_of_a_broken_training_holds_its_whole_epochs():
+    model, cycle = linear_model(keras.optimizers.SGD(0.03, momentum=0.9)), OneCycle(0.2)
+
+    class BreakLater(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        model.fit(X, Y, epochs=2, verbose=0, callbacks=[OneCycle(0.2), Interrupt()])
+        model.fit(X, Y, batch_size=8, epochs=3, verbose=0, callbacks=[cycle, BreakLater()])
+    assert cycle.history["step"] == list(range(8))
+
+
+def test_a_batch_trained_by_another_callback_does_not_end_the_cycle():
+    class TrainOneMore(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.train_on_batch(X, Y)
+
+    model, cycle = linear_model(keras.optimizers.SGD(0.03, momentum=0.9)), OneCycle(0.2)
+    options = {"batch_size": 8, "epochs": EPOCHS, "verbose": 0}
+    model.fit(X, Y, callbacks=[cycle, TrainOneMore()], **options)
+    rates, _ = one_cycle_at(np.arange(12), 12, 0.2)
+    np.testing.assert_allclose(cycle.history["learning_rate"], rates, rtol=1e-6)
+
+
+def test_a_training_step_of_the_models_own_is_kept():
+    model = linear_model(keras.optimizers.SGD(0.03, momentum=0.9))
+    own_step, steps = model.train_step, []
+
+    def counted(data):
+        steps.append(1)
+        return own_step(data)
+
+    model.train_step = counted
     train(model, OneCycle(0.2))
-    assert type(optimizer) is keras.optimizers.SGD
-    assert float(optimizer.learning_rate) == pytest.approx(0.03)
+    assert model.train_step is counted
+    assert steps
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_second_cycle_in_the_same_training_is_refused(trainer):
+    model = linear_model(keras.optimizers.SGD(0.03, momentum=0.9))
+    with pytest.raises(ArgumentError, match="expected one of them in a training, got two"):
+        TRAINERS[trainer](model, X, Y, epochs=1, callbacks=[OneCycle(0.2), OneCycle(0.3)])
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_with_gradient_accumulation_the_cycle_goes_on_at_every_step(trainer, nesterov):
+    """One full batch, so that the mean of accumulated gradients is the batch's own."""
+    steps, accumulated = 12, 4
+    optimizer = keras.optimizers.SGD(
+        0.01, momentum=0.9, nesterov=nesterov, gradient_accumulation_steps=accumulated
+    )
+    model, cycle = linear_model(optimizer), OneCycle(0.2)
+    TRAINERS[trainer](model, X, Y, batch_size=N, epochs=steps, verbose=0, callbacks=[cycle])
+    rates, momenta = one_cycle_at(np.arange(steps), steps, 0.2)
+    assert cycle.history["step"] == list(range(steps))
+    np.testing.assert_allclose(cycle.history["learning_rate"], rates, rtol=1e-6)
+    np.testing.assert_allclose(cycle.history["momentum"], momenta, rtol=1e-6)
+    parameters, velocity = np.array([1.0, 0.0]), np.zeros(2)
+    for update in range(accumulated - 1, steps, accumulated):
+        rate, momentum = rates[update], momenta[update]
+        error = parameters[0] * X[:, 0] + parameters[1] - Y[:, 0]
+        gradient = np.array([2 * np.mean(error * X[:, 0]), 2 * np.mean(error)])
+        velocity = momentum * velocity - rate * gradient
+        parameters = parameters + (momentum * velocity - rate * gradient if nesterov else velocity)
+    found = np.concatenate([w.ravel() for w in model.get_weights()])
+    np.testing.assert_allclose(found, parameters, atol=1e-5)
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+@pytest.mark.parametrize("scale", [2.0**10, 2.0**127])
+def test_a_loss_scale_optimizer_cycles_what_it_wraps(trainer, scale):
+    """With the second scale the first gradients overflow and the optimizer skips those steps."""
+    y = 8 * Y
+    inner = keras.optimizers.SGD(0.03, momentum=0.9)
+    model = linear_model(keras.optimizers.LossScaleOptimizer(inner, initial_scale=scale))
+    cycle = OneCycle(0.2)
+    TRAINERS[trainer](model, X, y, batch_size=N, epochs=12, verbose=0, callbacks=[cycle])
+    rates, momenta = one_cycle_at(np.arange(12), 12, 0.2)
+    skipped = 12 - int(inner.iterations.numpy())
+    assert (skipped > 0) == (scale > 2.0**20)
+    assert cycle.history["step"] == list(range(12))
+    np.testing.assert_allclose(cycle.history["learning_rate"], rates, rtol=1e-6)
+    expected = np.array([1.0, 0.0]), np.zeros(2)
+    for rate, momentum in zip(rates[skipped:], momenta[skipped:], strict=True):
+        parameters, velocity = expected
+        error = parameters[0] * X[:, 0] + parameters[1] - y[:, 0]
+        gradient = np.array([2 * np.mean(error * X[:, 0]), 2 * np.mean(error)])
+        velocity = momentum * velocity - rate * gradient
+        expected = parameters + velocity, velocity
+    found = np.concatenate([w.ravel() for w in model.get_weights()])
+    np.testing.assert_allclose(found, expected[0], rtol=1e-4, atol=1e-4)
+    assert settings_of(inner) == (keras.optimizers.SGD, np.float32(0.03), 0.9)
+
+
+def test_what_a_loss_scale_optimizer_wraps_is_named_in_a_refusal():
+    model = linear_model(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adagrad()))
+    with pytest.raises(ArgumentError, match="got Adagrad, whose momentum cannot be cycled"):
+        train(model, OneCycle(0.2))
+
+
+class StopAt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == self.epoch
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_stop_before_the_end_is_said_once_in_one_line(trainer, capsys):
+    console._said.clear()
+    model = linear_model(keras.optimizers.SGD(0.03, momentum=0.9))
+    for last, lines in [(2, 0), (1, 1), (0, 0)]:
+        callbacks = [OneCycle(0.2), StopAt(last)]
+        TRAINERS[trainer](model, X, Y, batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
+        out = capsys.readouterr().out
+        assert out.count("\n") == lines
+        if lines:
+            assert "OneCycle: training stopped after 8 of 12 steps" in out
+            assert "before its rate has come down" in out
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_early_stopping_together_with_the_cycle_warns_once(trainer, capsys):
+    console._said.clear()
+    for _ in range(2):
+        model = linear_model(keras.optimizers.SGD(0.03, momentum=0.9))
+        stop = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=100.0)
+        callbacks = [stop, OneCycle(0.2)]
+        history = TRAINERS[trainer](model, X, Y, epochs=5, verbose=0, callbacks=callbacks)
+        assert len(history.epoch) < 5
+    out = capsys.readouterr().out
+    assert out.count("cuts the cycle") == out.count("\n") == 1
+
+
+def test_a_loss_that_is_not_finite_is_no_early_stop(capsys):
+    console._said.clear()
+    model = linear_model(keras.optimizers.SGD(0.03, momentum=0.9))
+    ck.fit(model, X, Y, epochs=9, batch_size=8, verbose=0, callbacks=[OneCycle(1e30)])
+    out = capsys.readouterr().out
+    assert "Training stopped: the loss became" in out
+    assert "cuts the cycle" not in out
 
 
 def test_a_checkpoint_saved_in_mid_cycle_loads_with_the_optimizers_own_settings(tmp_path):
@@ -157,6 +413,7 @@ def test_a_checkpoint_saved_in_mid_cycle_loads_with_the_optimizers_own_settings(
     loaded = keras.models.load_model(tmp_path / "at-1.keras")
     assert type(loaded.optimizer) is keras.optimizers.Nadam
     assert loaded.optimizer.beta_1 == 0.9
+    assert float(loaded.optimizer.learning_rate) == np.float32(0.01)
 
 
 def test_without_momentum_any_optimizer_can_cycle_its_rate():
@@ -177,6 +434,7 @@ def test_without_momentum_any_optimizer_can_cycle_its_rate():
             ),
             "got ExponentialDecay; compile with a number",
         ),
+        (lambda: keras.optimizers.SGD(lambda: 0.1, momentum=0.9), "got function; compile with"),
     ],
 )
 def test_optimizers_that_cannot_cycle_are_refused_before_training(optimizer, sentence):

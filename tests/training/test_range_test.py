@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from coursekit.base.keras import keras
+from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
 from coursekit.training.range_test import lr_range_test
 
@@ -34,14 +34,25 @@ def classifier(optimizer=None, *, dropout=0.0, batch_norm=False):
 
 def state_of(model):
     optimizer = model.optimizer
-    hidden = [v for v in vars(optimizer).values() if isinstance(v, keras.Variable)]
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    hidden = [v for v in vars(inner).values() if isinstance(v, keras.Variable)]
     return [v.numpy() for v in [*model.variables, *optimizer.variables, *hidden]]
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "Nadam", "RMSprop"])
+OPTIMIZERS = {
+    "SGD": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
+    "Adam": lambda: keras.optimizers.Adam(0.01, amsgrad=True, use_ema=True),
+    "Nadam": lambda: keras.optimizers.Nadam(0.01),
+    "RMSprop": lambda: keras.optimizers.RMSprop(0.01, centered=True),
+    "accumulating": lambda: keras.optimizers.AdamW(0.01, gradient_accumulation_steps=3),
+    "loss scale": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Nadam(0.01)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("fitted_before", [False, True])
 def test_everything_is_bit_identical_afterwards(name, fitted_before):
-    optimizer = getattr(keras.optimizers, name)(0.01)
+    optimizer = OPTIMIZERS[name]()
     model = classifier(optimizer, dropout=0.5, batch_norm=True)
     if fitted_before:
         model.fit(X, Y, verbose=0)
@@ -54,6 +65,103 @@ def test_everything_is_bit_identical_afterwards(name, fitted_before):
         np.testing.assert_array_equal(before, after)
     assert random.getstate() == python_state
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+class Noisy(keras.layers.Layer):
+    """Draws from TensorFlow's generators: the eager one's seeds, a global one, one of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = tf.random.Generator.from_seed(3)
+
+    def call(self, x):
+        noise = tf.random.normal(tf.shape(x)) + self.own.normal(tf.shape(x))
+        return x + 0.1 * noise + 0.1 * tf.random.get_global_generator().normal(tf.shape(x))
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_the_generators_of_tensorflow_and_keras_are_as_found(built):
+    def numbers(tested):
+        keras.utils.set_random_seed(5)
+        tf.random.set_global_generator(tf.random.Generator.from_seed(4))
+        noisy = Noisy()
+        model = keras.Sequential([*[keras.Input((6,))] * built, noisy, keras.layers.Dense(3)])
+        model.compile("sgd", loss="mse")
+        first = float(tf.random.uniform([]))
+        if not built:
+            keras.utils.set_random_seed(5)  # building draws the first weights
+        if tested:
+            lr_range_test(model, X, X[:, :3], steps=10)
+        elif not built:
+            model.build(X.shape)
+        later = [tf.random.uniform([]), tf.random.get_global_generator().uniform([])]
+        later += [noisy.own.uniform([]), keras.random.uniform([]), random.random()]
+        return first, *map(float, later)
+
+    assert numbers(tested=True) == numbers(tested=False)
+
+
+@pytest.fixture
+def policy():
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("name", ["SGD", "Nadam"])
+def test_half_precision_suggests_what_float32_suggests(name, policy):
+    suggestions = {}
+    for kind in ("float32", "mixed_float16", "mixed_bfloat16"):
+        policy(kind)
+        model = classifier(getattr(keras.optimizers, name)(0.01))
+        model.optimizer.build(model.trainable_variables)
+        found = state_of(model)
+        result = lr_range_test(model, X, Y, min_lr=1e-5, steps=150)
+        assert result.diverged
+        suggestions[kind] = result.suggestion
+        for before, after in zip(found, state_of(model), strict=True):
+            np.testing.assert_array_equal(before, after)
+    wide = suggestions.pop("float32")
+    for kind, suggestion in suggestions.items():
+        assert wide / 2 < suggestion < wide * 2, kind
+
+
+def test_a_fixed_factor_of_the_loss_changes_nothing():
+    results = [
+        lr_range_test(classifier(keras.optimizers.SGD(loss_scale_factor=factor)), X, Y, steps=60)
+        for factor in (None, 1024.0)
+    ]
+    np.testing.assert_allclose(results[0].losses, results[1].losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tf.data.Dataset.from_tensor_slices((X, Y)).batch(32),
+        iter([(X, Y)]),
+        {"a": X},
+        [X, X[:, :2]],
+        3.0,
+        np.array(["a", "b"]),
+    ],
+    ids=["data set", "generator", "dict", "several arrays", "number", "words"],
+)
+def test_what_is_no_array_gets_one_sentence(data):
+    with pytest.raises(
+        TypeError, match=r"^x: expected an array of numbers.* draws its batches"
+    ) as e:
+        lr_range_test(classifier(), data, None)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("count", ["steps", "batch_size"])
+def test_counts_are_whole_numbers(count):
+    for wrong in (2.5, True):
+        with pytest.raises(TypeError, match=f"{count}: expected a whole number"):
+            lr_range_test(classifier(), X, Y, **{count: wrong})
+
+
+def test_lists_of_numbers_are_arrays():
+    assert len(lr_range_test(classifier(), X.tolist(), Y.tolist(), steps=10).losses) == 10
 
 
 def test_training_goes_on_as_if_the_test_had_not_been():
@@ -194,5 +302,9 @@ def test_bad_arguments_get_one_sentence(change, sentence):
 
 def test_an_optimizer_with_a_schedule_is_refused():
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    with pytest.raises(ArgumentError, match="got the schedule CosineDecay"):
-        lr_range_test(classifier(keras.optimizers.SGD(schedule)), X, Y)
+    for optimizer in (
+        keras.optimizers.SGD(schedule),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(schedule)),
+    ):
+        with pytest.raises(ArgumentError, match="got the schedule CosineDecay"):
+            lr_range_test(classifier(optimizer), X, Y)
