@@ -112,10 +112,10 @@ class _Loop:
                 self.progress.started(job)
             if not self.in_work:  # a cluster without workers for the moment
                 time.sleep(_PAUSE)
-            done, _ = wait(self.in_work, _PAUSE, FIRST_COMPLETED)
+            wait(self.in_work, _PAUSE, FIRST_COMPLETED)
             for epoch in self.crew.epochs():
                 self.progress.epoch(*epoch)
-            for future in done:
+            for future in [future for future in self.in_work if future.done()]:
                 self._end(self.in_work.pop(future), future)
         if self.reasons:
             raise StudyError(self._what_failed())

@@ -88,7 +88,10 @@ def read_summary(path: str | Path) -> dict[str, Any]:
             f"summary: expected a file made by `study report --summary`, got {path}: {reason}."
         ) from None
     if "variants" not in summary:
-        raise DataError(f"summary: expected a study's summary, got {path}, which has no variants.")
+        raise DataError(
+            f"summary: expected a file made by `study report --summary`, got {path}, which has no "
+            "variants."
+        )
     for name in summary["variants"]:
         if name not in VARIANTS:
             raise DataError(

@@ -18,6 +18,9 @@ pytest.importorskip("distributed", reason="Dask is not installed: pip install co
 
 from coursekit.errors import ArgumentError
 from coursekit.experiments import study
+from coursekit.experiments.study import runner
+from coursekit.experiments.study.cluster import DaskCrew
+from coursekit.experiments.study.jobs import Study
 from coursekit.experiments.study.records import read_record
 
 HERE = Path(__file__).parent
@@ -45,8 +48,9 @@ class Cluster:
         wait_until(lambda: where.exists() and where.read_text().strip())
         self.address = json.loads(where.read_text())["address"]
 
-    def add_worker(self, threads=1):
-        self.workers.append(
+    def add_workers(self, count=1, threads=1):
+        """Start workers and wait until the scheduler knows them."""
+        self.workers += [
             self._start(
                 "dask_worker",
                 self.address,
@@ -54,8 +58,10 @@ class Cluster:
                 *("--host", "127.0.0.1", "--local-directory", str(self.folder)),
                 *("--death-timeout", "60"),
             )
-        )
-        return self.workers[-1]
+            for _ in range(count)
+        ]
+        log = self.folder / "log"
+        wait_until(lambda: log.read_text().count("Registered to:") == len(self.workers))
 
     def _start(self, name, *arguments):
         with (self.folder / "log").open("a") as log:
@@ -106,88 +112,75 @@ def results(out):
     return found
 
 
-def wait_until(condition, seconds=40):
+def wait_until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
 
 
-def test_a_cluster_gives_the_results_of_local_workers(run, cluster, tmp_path, toy):
-    cluster.add_worker()
-    cluster.add_worker()
-    run(out=tmp_path / "local")
-    local = len(toy.ledger("finished"))
-    assert len(run(scheduler=cluster.address)) == 6
-    assert results(tmp_path / "study") == results(tmp_path / "local")
-    assert len(toy.ledger("finished")) == 2 * local
-
-
-def test_with_one_of_two_workers_killed_mid_run_the_study_completes(
-    run, cluster, tmp_path, toy, monkeypatch, capsys
+def test_a_cluster_gives_the_results_of_this_process_though_a_worker_is_killed_mid_run(
+    run, cluster, tmp_path, toy, monkeypatch
 ):
-    monkeypatch.setenv("TOY_KILL", "run-selu-1")  # kills the worker process, in the midst of a run
-    cluster.add_worker()
-    cluster.add_worker()
+    monkeypatch.setenv("TOY_KILL", "run-selu-1")
+    cluster.add_workers(2)
     assert len(run(scheduler=cluster.address)) == 6
     assert sum(worker.poll() == -signal.SIGKILL for worker in cluster.workers) == 1
     assert len(toy.ledger("started")) == len(toy.ledger("finished")) + 1
-    assert "selu, seed 1: its worker" in capsys.readouterr().out
+    trained_by = {line.split()[1] for line in toy.ledger("started")}
+    assert trained_by == {str(worker.pid) for worker in cluster.workers}
     monkeypatch.delenv("TOY_KILL")
-    run(out=tmp_path / "local")
-    assert results(tmp_path / "study") == results(tmp_path / "local")
+    monkeypatch.setattr(runner, "LocalCrew", toy.CrewOfThisProcess)
+    run(out=tmp_path / "here")
+    assert results(tmp_path / "study") == results(tmp_path / "here")
 
 
-def test_jobs_in_one_worker_process_never_overlap(run, cluster, toy, monkeypatch):
+def test_in_one_worker_jobs_never_overlap_and_one_that_raises_spares_the_others(
+    run, cluster, toy, monkeypatch
+):
     monkeypatch.setenv("TOY_SECONDS", "0.05")
-    cluster.add_worker(threads=4)
-    found = run(scheduler=cluster.address, seeds=2)
-    assert {record["threads"] for record in found} == {4}
+    monkeypatch.setenv("TOY_RAISE", "run-selu-0")
+    monkeypatch.setenv("TOY_TIMES", "2")
+    cluster.add_workers(1, threads=4)
+    with pytest.raises(study.StudyError, match=r"7 of 8 .*selu, seed 0: MemoryError: no room"):
+        run(scheduler=cluster.address, seeds=2)
+    assert {record["threads"] for record in run(scheduler=cluster.address, seeds=2)} == {4}
+    plan = Study(("selu",), (5, 6, 7), "quick", study.PROFILES["quick"], toy.describe(None))
+    with DaskCrew(cluster.address, toy.TRAINER) as crew:
+        tasks = [crew.submit(job) for job in plan.run_jobs("selu", 1e-3)]
+        assert all(task.result(120) for task in tasks)
+        wait_until(lambda: ("run-selu-5", 2) in [told[:2] for told in crew.epochs()])
     spans = sorted(tuple(map(float, line.split()[1:])) for line in toy.ledger("spans"))
-    assert len(spans) == 8
+    assert len(spans) == 8 + 3
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
 def test_no_scheduler_at_the_address_is_one_sentence_before_training(run, toy, tmp_path):
-    from coursekit.experiments.study.cluster import DaskWorkers
-
     with pytest.raises(ArgumentError, match=r"scheduler: .*'tcp://127.0.0.1:9'.*none answers"):
-        DaskWorkers("tcp://127.0.0.1:9", toy.TRAINER, timeout=2)
+        DaskCrew("tcp://127.0.0.1:9", toy.TRAINER, timeout=2)
     with pytest.raises(ArgumentError, match="scheduler: expected the address"):
         run(scheduler="nonsense://here")
     assert not (tmp_path / "study").exists()
     assert not toy.ledger("started")
 
 
-def test_a_scheduler_without_workers_is_one_sentence(cluster, toy):
-    from coursekit.experiments.study.cluster import DaskWorkers
-
+def test_no_worker_and_a_worker_with_other_images_are_refused_before_training(
+    run, cluster, toy, monkeypatch
+):
     with pytest.raises(ArgumentError, match=r"none; start one with: dask worker"):
-        DaskWorkers(cluster.address, toy.TRAINER, timeout=2)
-
-
-def test_a_worker_with_other_images_is_refused_before_training(run, cluster, toy, monkeypatch):
+        DaskCrew(cluster.address, toy.TRAINER, timeout=2)
     monkeypatch.setenv("TOY_IMAGES", "those-of-the-worker")
-    cluster.add_worker()
+    cluster.add_workers()
     monkeypatch.setenv("TOY_IMAGES", "those-of-this-machine")
     with pytest.raises(study.StudyError, match="has other images"):
         run(scheduler=cluster.address)
     assert not toy.ledger("started")
 
 
-def test_a_training_that_raises_on_a_worker_is_reported_and_the_others_go_on(
-    run, cluster, monkeypatch
-):
-    monkeypatch.setenv("TOY_RAISE", "run-selu-0")
-    cluster.add_worker()
-    with pytest.raises(study.StudyError, match=r"selu, seed 0: MemoryError: no room for the toy"):
-        run(scheduler=cluster.address)
-
-
 def test_a_scheduler_that_dies_is_one_sentence_and_the_study_goes_on_elsewhere(
-    run, cluster, tmp_path, toy
+    run, cluster, tmp_path, toy, monkeypatch
 ):
-    cluster.add_worker()
+    cluster.add_workers()
 
     def end():
         wait_until(lambda: len(toy.ledger("finished")) >= 3)
@@ -200,5 +193,6 @@ def test_a_scheduler_that_dies_is_one_sentence_and_the_study_goes_on_elsewhere(
     killer.join()
     kept = set(results(tmp_path / "study"))
     assert kept
+    monkeypatch.setattr(runner, "LocalCrew", toy.CrewOfThisProcess)
     assert len(run(seeds=20)) == 40
     assert kept <= set(results(tmp_path / "study"))

@@ -477,9 +477,9 @@ def test_killed_again_and_again_each_run_is_done_once_with_the_results_of_a_quie
     expected = results(tmp_path / "quiet")
     monkeypatch.setenv("TOY_SECONDS", "0.04")
     moments, out = random.Random(1), tmp_path / "study"
-    for kill in range(8):
+    for kill in range(5):
         before = files(out)
-        enough = quiet + 3 + 4 * kill
+        enough = quiet + 3 + 6 * kill
         process = start(script, out, "--seeds", "5")
         wait_until(
             lambda p=process, n=enough: p.poll() is not None or len(toy.ledger("started")) >= n
