@@ -18,6 +18,7 @@ from _harness import header, paired_times, ratio_line
 
 from coursekit.base.keras import keras, tf
 from coursekit.training import fit
+from coursekit.training.one_cycle import OneCycle
 
 LAYERS, UNITS, CLASSES, BATCH, STEPS, EPOCHS = 20, 100, 10, 32, 100, 2
 _RNG = np.random.default_rng(0)
@@ -113,12 +114,20 @@ def _nadam(weights, gradients, m, v, t, product, rate=5e-5, beta_1=0.9, beta_2=0
 
 def steps(batch_norm: bool, rounds: int) -> None:
     """Print the ratios of warm steps."""
-    plain, ours, by_hand = make_model(batch_norm), make_model(batch_norm), HandWritten(batch_norm)
+    plain, ours, cycled = (make_model(batch_norm) for _ in range(3))
+    by_hand = HandWritten(batch_norm)
     fit(ours, X, Y, epochs=6, verbose=0)  # long enough to be compiled by XLA
+
+    def one_cycle() -> None:
+        fit(cycled, X, Y, epochs=EPOCHS, callbacks=[OneCycle(1e-4)], verbose=0)
+
+    for _ in range(3):  # a cycle of another length is traced anew
+        one_cycle()
     seconds = paired_times(
         {
             "model.fit": lambda: plain.fit(X, Y, batch_size=BATCH, epochs=EPOCHS, verbose=0),
             "ck.fit": lambda: fit(ours, X, Y, batch_size=BATCH, epochs=EPOCHS, verbose=0),
+            "1cycle": one_cycle,
             "by hand": lambda: [by_hand.epoch() for _ in range(EPOCHS)],
         },
         rounds=rounds,
@@ -130,6 +139,7 @@ def steps(batch_norm: bool, rounds: int) -> None:
     )
     print(f"{'with' if batch_norm else 'without'} batch normalisation (ms a step: {told})")
     print(ratio_line("model.fit / ck.fit", seconds["model.fit"], seconds["ck.fit"]))
+    print(ratio_line("1cycle / ck.fit", seconds["1cycle"], seconds["ck.fit"]))
     print(ratio_line("ck.fit / by hand", seconds["ck.fit"], seconds["by hand"]), flush=True)
 
 

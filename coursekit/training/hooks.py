@@ -34,10 +34,8 @@ class Hooks:
         if self.training.wanted:
             names = ", ".join(sorted({type(c).__name__ for c in self.training.wanted}))
             say_once(f"ck.fit: {names} wants every batch, so each step runs by itself: slower.")
-
-        if any(isinstance(c, OneCycle) for c in callbacks) and any(
-            isinstance(c, keras.callbacks.EarlyStopping) for c in callbacks
-        ):
+        kinds = (OneCycle, keras.callbacks.EarlyStopping)
+        if all(any(isinstance(c, kind) for c in callbacks) for kind in kinds):
             say_of_the_cut("EarlyStopping may stop this training")
 
     def epoch_ends(self, epoch: int, logs: dict[str, Any]) -> None:

@@ -29,10 +29,10 @@ class OneCycle(keras.callbacks.Callback):
     `gradient_accumulation_steps` the cycle still goes on at every step, and each update takes the
     numbers of the step at which it is made; a `LossScaleOptimizer` is looked into.
 
-    The optimizer lends its place: what it holds itself, `learning_rate` and `momentum`, is never
-    changed, so that a checkpoint holds it and an interrupted training leaves nothing behind.
-    A training that is stopped early, by `EarlyStopping` say, cuts the cycle before the rate has
-    come down; a line says so once.
+    Only the compiled step sees the cycle: the optimizer's own `learning_rate` and `momentum` never
+    change, a checkpoint holds them, and an interrupted training leaves nothing behind. A training
+    that is stopped early, by `EarlyStopping` say, cuts the cycle before the rate has come down; a
+    line says so once.
 
     Args:
         max_lr: the highest learning rate, reached after nearly half of the steps.
@@ -81,6 +81,8 @@ class OneCycle(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Put the cycle into the training step."""
+        if isinstance(getattr(self.model.train_step, "__self__", None), _CycledStep):
+            raise ArgumentError("OneCycle: expected one of them in a training, got two.")
         optimizer = without_loss_scale(self.model.optimizer)
         steps, epochs = self.params.get("steps"), self.params.get("epochs")
         if not steps or not epochs:
@@ -101,7 +103,7 @@ class OneCycle(keras.callbacks.Callback):
             momentum=self.momentum or (0.95, 0.85),
             **self._legs,
         )
-        self._cycle = _CycledStep.of(self.model, optimizer, attribute, len(rates), self.params)
+        self._cycle = _CycledStep.of(self.model, optimizer, attribute, len(rates))
         self._cycle.begin(rates, momenta)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -140,7 +142,6 @@ class _CycledStep:
 
     def __init__(self, model: Any, optimizer: Any, attribute: str | None, steps: int):
         self.model, self.optimizer, self.attribute, self.steps = model, optimizer, attribute, steps
-        self.training: Any = None
         self.own_step = model.train_step
         self.stand_ins = {
             "train_step": self._train_step,
@@ -153,20 +154,13 @@ class _CycledStep:
         )
 
     @classmethod
-    def of(
-        cls, model: Any, optimizer: Any, attribute: str | None, steps: int, training: Any
-    ) -> _CycledStep:
-        """Return the cycle for a training; one of the same kind is used again, as it was traced."""
+    def of(cls, model: Any, optimizer: Any, attribute: str | None, steps: int) -> _CycledStep:
+        """Return the model's cycle; one of the same kind is used again, as it was traced."""
         kept = vars(model).get("_coursekit_cycle")
-        if kept is not None:
-            if kept.training is training:
-                raise ArgumentError("OneCycle: expected one of them in a training, got two.")
-            kept.remove()
         kind = (optimizer, attribute, steps, model.train_step)
         if kept is None or kind != (kept.optimizer, kept.attribute, kept.steps, kept.own_step):
             kept = cls(model, optimizer, attribute, steps)
             vars(model)["_coursekit_cycle"] = kept  # past Keras' attribute tracking
-        kept.training = training
         return kept
 
     def begin(self, rates: np.ndarray, momenta: np.ndarray) -> None:
@@ -184,7 +178,6 @@ class _CycledStep:
             type(self.model).make_train_function(self.model, force=True)
 
     def remove(self) -> None:
-        self.training = None
         if self._in_place():
             for name in self.stand_ins:
                 del vars(self.model)[name]
@@ -253,8 +246,6 @@ class _LiveNumber:
 
     def __gt__(self, other: object) -> bool:
         return True
-
-    __hash__ = None
 
     def __rsub__(self, other: Any) -> Any:
         return other - self.tensor

@@ -210,8 +210,9 @@ def _suggest(
 def _left_as_found(step: Any, *batch: np.ndarray) -> Iterator[None]:
     """Put back every variable that the step touches, and Python's and NumPy's generators."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    found = [(v, v.numpy()) for v in step.get_concrete_function(*batch).graph.variables]
+    found: list[tuple[Any, np.ndarray]] = []
     try:
+        found += [(v, v.numpy()) for v in step.get_concrete_function(*batch).graph.variables]
         yield
     finally:
         for variable, value in found:

@@ -480,6 +480,22 @@ def test_the_compiled_trainer_runs_the_same_cycle_as_model_fit():
     assert histories[0] == histories[1]
 
 
+def test_a_second_cycle_of_the_same_length_is_not_traced_anew():
+    class Counted(keras.Sequential):
+        traced = 0
+
+        def train_step(self, data):
+            self.traced += 1
+            return super().train_step(data)
+
+    model = Counted([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss="mse")
+    options = {"epochs": 2, "batch_size": BATCH, "verbose": 0}
+    for callbacks in ([OneCycle(0.2)], [], [OneCycle(0.1)], []):
+        ck.fit(model, X, Y, callbacks=callbacks, **options)
+    assert model.traced == 2, "once with a cycle and once without"
+
+
 def test_a_second_cycle_of_another_height_does_not_run_the_first_ones_program():
     model = linear_model(keras.optimizers.SGD(momentum=0.9))
     for max_lr in (0.2, 0.05):
