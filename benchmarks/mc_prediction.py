@@ -1,25 +1,18 @@
 """Monte Carlo prediction against the usual loops: `python benchmarks/mc_prediction.py`.
 
-Every round times each way once, one after the other, so that a busy moment hits all alike;
-printed is the median over the rounds of the ratio within a round. The usual loop calls
-`predict` once per sample on a twin of the model whose dropout is always on, as books do; the
-direct loop calls the model itself on the whole batch, and knows neither batches nor memory.
+The usual loop calls `predict` once per sample on a twin of the model whose dropout is always on, as
+books do; the direct loop calls the twin itself on the whole batch, and knows neither batches nor
+memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from _harness import header, paired_times, ratio_line
 
 import coursekit as ck
 from coursekit.base.keras import keras, tf
@@ -46,13 +39,6 @@ def with_dropout(where: str, kind: type[keras.layers.Layer]) -> keras.Sequential
     return keras.Sequential(layers)
 
 
-def seconds(action: Callable[[], object]) -> float:
-    """Return how long one call takes."""
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
-
-
 def compare(where: str, images: int, samples: int, rounds: int) -> None:
     """Print the ratios for one net."""
     x = np.random.default_rng(0).normal(size=(images, 32, 32, 3)).astype("float32")
@@ -67,15 +53,15 @@ def compare(where: str, images: int, samples: int, rounds: int) -> None:
         f"{samples} x predict, batch_size=1024": lambda: predictions(batch_size=1024),
         f"{samples} x direct call": lambda: np.mean([twin(x) for _ in range(samples)], axis=0),
     }
-    first = seconds(ways["mc_predict"])
-    twin.predict(x, verbose=0)
-    times = [{name: seconds(way) for name, way in ways.items()} for _ in range(rounds)]
-    ours = statistics.median(one["mc_predict"] for one in times)
-    print(f"\ndropout {where}: mc_predict {ours:.2f} s, first call {first:.2f} s with tracing")
-    for name in list(ways)[1:]:
-        ratios = [one[name] / one["mc_predict"] for one in times]
-        spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
-        print(f"  {statistics.median(ratios):6.1f} times as fast as {name} ({spread})")
+    began = time.perf_counter()
+    ways["mc_predict"]()
+    first = time.perf_counter() - began
+    seconds = paired_times(ways, rounds=rounds)
+    ours = seconds.pop("mc_predict")
+    told = f"mc_predict {statistics.median(ours):.2f} s, first call {first:.2f} s with tracing"
+    print(f"dropout {where}: {told}")
+    for name, theirs in seconds.items():
+        print(ratio_line(f"{name} / mc_predict", theirs, ours), flush=True)
 
 
 def main() -> None:
@@ -85,9 +71,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     sizes = parser.parse_args()
-    print(f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras", end=" ")
-    print(f"{keras.__version__}, {platform.machine()}, {os.cpu_count()} cores")
-    print(f"20 x 100 SELU, {sizes.images} images, {sizes.samples} samples, {sizes.rounds} rounds")
+    told = f"20 x 100 SELU, {sizes.images} images, {sizes.samples} samples"
+    print(header(f"Monte Carlo prediction: {told}"))
     for where in ("last", "every"):
         compare(where, sizes.images, sizes.samples, sizes.rounds)
 

@@ -16,6 +16,7 @@ from coursekit.base.numbers import number, whole_number
 from coursekit.base.table import Table
 from coursekit.errors import ArgumentError
 from coursekit.nets.builders import mlp
+from coursekit.nets.cloning import twin
 from coursekit.training.one_cycle import OneCycle
 
 __all__ = ["DEEP", "FEW_IMAGES", "Choice", "Recommendation", "recommend"]
@@ -203,11 +204,9 @@ def _net(task: _Task) -> keras.Sequential:
     )
     layers = list(model.layers)
     if _has_l1(task):
-        penalty = {"kernel_regularizer": keras.regularizers.L1(_L1)}
+        l1 = keras.regularizers.L1(_L1)
         layers[:-1] = [
-            keras.layers.Dense(**{**layer.get_config(), **penalty})
-            if isinstance(layer, keras.layers.Dense)
-            else layer
+            twin(layer, kernel_regularizer=l1) if isinstance(layer, keras.layers.Dense) else layer
             for layer in layers[:-1]
         ]
     if "uncertainty" in task.needs and not task.self_normalizing:
