@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from coursekit.course.bootstrap.environment import compile_beside
 from coursekit.errors import ArgumentError, CourseError
 
 FIRST_PORT = 8888
@@ -77,8 +78,10 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
         server = subprocess.Popen(
             command, env=variables, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages
         )
+        compiling = None
         try:
             _wait_for(server, f"http://127.0.0.1:{port}/api", log)
+            compiling = compile_beside()
             print(f"\nJupyterLab: http://127.0.0.1:{port}/lab/tree/{opened}?token={token}")
             print("Ctrl-C here ends it.", flush=True)
             code = server.wait()
@@ -88,6 +91,8 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
             return 0
         finally:
             _end(server)
+            if compiling is not None:
+                compiling.terminate()
     if code:
         raise CourseError(f"JupyterLab ended: {_last_line(log)} (its messages: {log}).")
     return 0
