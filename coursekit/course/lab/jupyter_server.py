@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from coursekit.course.bootstrap.environment import compile_beside
+from coursekit.course.lab.preferences import write_preferences
 from coursekit.errors import ArgumentError, CourseError
 
 FIRST_PORT = 8888
@@ -71,7 +72,8 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
         command.append("--allow-root")  # containers; reachable from this machine only, by token
     if not (browser and _has_display()):
         command.append("--no-browser")
-    variables = environment(root, offline=offline) | {"JUPYTER_TOKEN": token}
+    variables = environment(root, offline=offline) | write_preferences(log.parent)
+    variables["JUPYTER_TOKEN"] = token
     log.parent.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _stop)
     with log.open("wb") as messages:
