@@ -94,7 +94,7 @@ class Course:
         (self.root / "coursekit" / "cli.py").write_text(STUB)
         self.change("SPACE = 4 * 10**9", "SPACE = 1")
         if empty is not None:
-            copy = "import shutil, sys; shutil.copytree(*sys.argv[1:], True, dirs_exist_ok=True)"
+            copy = "import shutil, sys; " + COPY
             self.change('"-m", "venv", str(VENV)', f'"-c", {copy!r}, {str(empty)!r}, str(VENV)')
         (self.root / "pyproject.toml").write_text(
             '[project]\nname = "coursekit"\ndependencies = ["ck-alpha>=1"]\n'
@@ -155,6 +155,7 @@ class Course:
         return dict(stem.replace("_", "-").rsplit("-", 1) for stem in stems)
 
 
+COPY = "shutil.copytree(*sys.argv[1:], symlinks=True, dirs_exist_ok=True)"
 OFFLINE = {"PIP_FIND_LINKS": ""}
 
 
@@ -168,9 +169,12 @@ def installer(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def empty_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with pip, and with uv where it is at hand."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     base = getattr(sys, "_base_executable", sys.executable)
     subprocess.run([base, "-I", "-m", "venv", str(folder)], check=True)
+    if UV:
+        shutil.copy(UV, environment.python(folder).parent)
     return folder
 
 
@@ -236,6 +240,7 @@ def test_life_of_an_environment(tmp_path, installer):
 
 @pytest.mark.slow
 def test_where_uv_has_no_wheel_pip_installs(course):
+    course.change(COPY, COPY.replace("symlinks", "ignore=shutil.ignore_patterns('uv*'), symlinks"))
     course.installer = course.installer.replace("==1.0", "==9.0")
     course.lock("1.0")
     code, out, err = course.call("lab")
@@ -269,7 +274,7 @@ def test_killed_at_any_moment_the_next_call_goes_on(course):
     moments = random.Random(3)
     for _ in range(6):
         process = course.start("test")
-        time.sleep(moments.uniform(0.2, 4.0))
+        time.sleep(moments.uniform(0.1, 2.5))
         process.kill()
         process.communicate()
     code, out, err = course.call("test")
@@ -583,7 +588,7 @@ def test_registry_that_answers_anything_is_no_trouble(python_with_pip):
 
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        settings = {"index-url": f"http://127.0.0.1:{server.server_port}/simple"}
+        settings = {"index-url": f"http://me:secret@127.0.0.1:{server.server_port}/simple"}
         assert registry.trouble(settings, python_with_pip) is None
         server.shutdown()
     assert registry.trouble(settings, python_with_pip) == registry.NETWORK
@@ -598,3 +603,9 @@ def test_untrusted_certificate_is_told_from_no_network(python_with_pip, monkeypa
 
     monkeypatch.setattr(urllib.request.OpenerDirector, "open", refuse)
     assert registry.trouble({}, python_with_pip) == registry.CERTIFICATE
+
+
+def test_certificate_file_without_certificates_is_named(python_with_pip, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    settings = {"cert": str(tmp_path / "empty.pem"), "index-url": "https://127.0.0.1:9/simple"}
+    assert registry.trouble(settings, python_with_pip) == registry.CERTIFICATE

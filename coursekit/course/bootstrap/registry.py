@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import http.client
 import os
+import re
 import ssl
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -76,7 +78,7 @@ def variables_for_uv(settings: dict[str, str]) -> dict[str, str]:
     bundle = _certificates(settings)
     if bundle:
         told["SSL_CERT_FILE"] = bundle
-    elif ssl.create_default_context().get_ca_certs():
+    elif _system_has_certificates():
         told["UV_SYSTEM_CERTS"] = "1"
     own = {name for name in os.environ if name.startswith("UV_")}
     return {name: value for name, value in told.items() if name not in own}
@@ -89,10 +91,14 @@ def trouble(settings: dict[str, str], python: Path) -> str | None:
         return None
     proxy = settings.get("proxy")
     proxies = urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else None)
-    secured = urllib.request.HTTPSHandler(context=_context(settings, python))
-    opener = urllib.request.build_opener(proxies, secured)
     try:
-        opener.open(f"{address.rstrip('/')}/pip/", timeout=_PATIENCE).close()
+        secured = urllib.request.HTTPSHandler(context=_context(settings, python))
+    except ssl.SSLError:
+        return CERTIFICATE  # the file named holds none
+    opener = urllib.request.build_opener(proxies, secured)
+    page = re.sub("//[^/]*@", "//", address.rstrip("/") + "/pip/")  # asked without a password
+    try:
+        opener.open(page, timeout=_PATIENCE).close()
     except urllib.error.HTTPError:
         return None  # it is there, and the installer's own words say more
     except (OSError, http.client.HTTPException) as error:
@@ -115,6 +121,12 @@ def _context(settings: dict[str, str], python: Path) -> ssl.SSLContext:
 def _certificates(settings: dict[str, str]) -> str | None:
     named = (settings.get("cert"), *map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")))
     return next((path for path in named if path and Path(path).is_file()), None)
+
+
+def _system_has_certificates() -> bool:
+    paths = ssl.get_default_verify_paths()
+    filled = paths.capath is not None and any(Path(paths.capath).iterdir())
+    return sys.platform in {"win32", "darwin"} or paths.cafile is not None or filled
 
 
 def _ask(python: Path, *arguments: str) -> str:
