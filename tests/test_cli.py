@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -16,7 +18,7 @@ from coursekit import __version__, cli
 from coursekit.course.bootstrap import doctor
 from coursekit.course.commands import COMMANDS
 from coursekit.course.lab import command as lab_command
-from coursekit.course.lab import jupyter_server
+from coursekit.course.lab import jupyter_server, preferences
 from coursekit.course.testing import suite as proof
 from coursekit.errors import CourseError
 
@@ -231,6 +233,15 @@ def test_lab_serves_the_first_notebook_with_its_own_kernel_and_ends_cleanly(cour
     base, token = address.split("/lab/tree/")[0], address.split("token=")[1]
     kernels = json.load(opener.open(f"{base}/api/kernelspecs?token={token}"))["kernelspecs"]
     assert kernels["python3"]["spec"]["display_name"] != "Foreign"
+    page = opener.open(address).read().decode()
+    (found,) = re.findall(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    disabled = json.loads(found)["disabledExtensions"]
+    assert {"@jupyter/nbgrader", "jupyterlab-jupytext"} <= set(disabled), "tools for instructors"
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        opener.open(f"{base}/formgrader?token={token}")
+    plugin = "@jupyterlab/apputils-extension:notification"
+    settings = json.load(opener.open(f"{base}/lab/api/settings/{plugin}?token={token}"))
+    assert settings["schema"]["properties"]["fetchNews"]["default"] == "false", "or it would ask"
     os.killpg(process.pid, end)
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -238,6 +249,21 @@ def test_lab_serves_the_first_notebook_with_its_own_kernel_and_ends_cleanly(cour
     assert not any("WARNING" in line or " ServerApp]" in line for line in [*said, rest])
     with pytest.raises(OSError, match="refused"):
         opener.open(base, timeout=5)
+
+
+def test_preferences_are_apart_from_the_users_own_and_keep_the_learners_layout(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/somewhere")
+    found = preferences.write_preferences(tmp_path)
+    ours, theirs = found["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert theirs == "/somewhere"
+    workspaces = Path(found["JUPYTERLAB_WORKSPACES_DIR"])
+    assert all(folder.is_relative_to(tmp_path) for folder in (Path(ours), workspaces))
+    (layout,) = workspaces.iterdir()
+    layout.write_text("the learner's")
+    preferences.write_preferences(tmp_path)
+    assert layout.read_text() == "the learner's"
 
 
 def test_kernels_find_this_course_first_and_offline_is_passed_on(monkeypatch):
@@ -269,6 +295,16 @@ def test_doctor_warns_of_little_memory_and_little_space(monkeypatch, tmp_path):
     assert short.wrong
     assert "make room" in short.advice
     assert not doctor._space(tmp_path, 0).wrong
+
+
+def test_doctor_counts_what_the_container_may_use(monkeypatch):
+    monkeypatch.setattr(doctor.machine, "cores", lambda: 1)
+    monkeypatch.setattr(doctor.machine, "total_memory", lambda: 3e9)
+    monkeypatch.setattr(doctor, "_device", lambda: doctor.Finding("device", "CPU"))
+    found = {finding.name: finding for finding in doctor.examine()}
+    assert found["processor"].value.endswith(", 1 core")
+    assert found["memory"].value == "3.0 GB"
+    assert found["memory"].advice
 
 
 def test_doctor_survives_a_tensorflow_that_crashes(monkeypatch):

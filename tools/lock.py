@@ -1,7 +1,8 @@
 """Write requirements.lock: `python tools/lock.py` (authors only; needs uv, see CONTRIBUTING.md).
 
-One resolution for Linux, macOS and Windows and every supported Python, split into the two sections
-that the course installs: "base" (what a lesson needs) and "test" (what the test extra adds).
+One resolution for Linux, macOS and Windows and every supported Python, split into the sections
+that the course installs: "base" (what a lesson needs), "test" (what the test extra adds) and
+"installer" (uv itself, which the course fetches first and lets install the others).
 `--upgrade` takes the newest versions; without it the locked ones stay wherever they still fit.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,11 +24,11 @@ HEADER = """\
 """
 
 
-def resolve(uv: str, *options: str) -> str:
-    """Return what `uv pip compile` makes of pyproject.toml; end the program where it fails."""
+def resolve(uv: str, source: str, *options: str) -> str:
+    """Return what `uv pip compile` makes of a list; end the program where it fails."""
     lowest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     version = re.search(r"\d+\.\d+", lowest["requires-python"]).group()
-    command = [uv, "pip", "compile", "pyproject.toml", "--universal", "--python-version", version]
+    command = [uv, "pip", "compile", source, "--universal", "--python-version", version]
     command += ["--only-binary", ":all:", "--no-header", "--no-annotate", "--quiet", *options]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if result.returncode:
@@ -43,17 +45,23 @@ def entries(lock: str) -> dict[str, str]:
 def main() -> None:
     """Resolve everything, then the base part of the same versions, and write both sections."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uv", default="uv", help="the uv program")
+    beside = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
+    parser.add_argument("--uv", default=beside, help="the uv program")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        everything = Path(folder) / "everything.txt"
+        everything, installer = Path(folder) / "everything.txt", Path(folder) / "installer.in"
         keep = [] if given.upgrade or not LOCK.exists() else ["--constraint", str(LOCK)]
-        whole = entries(resolve(given.uv, "--extra", "test", "--generate-hashes", *keep))
+        keep.append("--generate-hashes")
+        installer.write_text("uv\n", encoding="utf-8")
+        alone = entries(resolve(given.uv, str(installer), *keep))
+        whole = entries(resolve(given.uv, "pyproject.toml", "--extra", "test", *keep))
         everything.write_text("\n".join(whole) + "\n", encoding="utf-8")
-        base = resolve(given.uv, "--extra", "lab", "--constraint", str(everything))
+        base = resolve(
+            given.uv, "pyproject.toml", "--extra", "lab", "--constraint", str(everything)
+        )
     names = {re.match(r"[\w.-]+", line).group() for line in entries(base)}
-    parts = {section: [] for section in ("base", "test")}
+    parts = {"installer": list(alone.values()), "base": [], "test": []}
     for line, entry in whole.items():
         name = re.match(r"[\w.-]+", line).group()
         parts["base" if name in names else "test"].append(entry)

@@ -1,4 +1,8 @@
-"""The bootstrap, on a small course of its own: real environments, real pip, tiny packages."""
+"""The bootstrap, on a small course of its own: real uv, real pip, tiny packages.
+
+Every small course but one gets its empty environment as a copy of one made once: `python -m venv`
+is most of the time a small course takes.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,24 @@ import os
 import random
 import re
 import shutil
+import ssl
 import subprocess
 import sys
+import sysconfig
+import threading
 import time
+import urllib.error
+import urllib.request
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from coursekit import __main__
-from coursekit.course.bootstrap import environment, installation, pip_output, requirements
+from coursekit.course.bootstrap import environment, installation, registry, requirements
 from coursekit.course.bootstrap import start as bootstrap
+from coursekit.course.bootstrap.leftovers import half_installed
 from coursekit.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,8 +45,15 @@ def main(arguments):
 """
 
 
-def wheel(folder: Path, name: str, version: str) -> str:
-    """Write the wheel of a small package; return its line for a lock."""
+KEPT = {"__init__.py", "__main__.py", "errors.py", "base", "course", "bootstrap", "commands.py"}
+UV = shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
+needs_uv = pytest.mark.skipif(
+    UV is None, reason="uv is not installed here (the course's own .venv has it)"
+)
+
+
+def wheel(folder: Path, name: str, version: str, program: str | None = None) -> str:
+    """Write the wheel of a small package, or of a program; return its line for a lock."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     files = {
@@ -50,6 +68,8 @@ def wheel(folder: Path, name: str, version: str) -> str:
     with zipfile.ZipFile(content, "w") as archive:
         for path, text in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(path, text)
+        if program:
+            archive.write(program, f"{module}-{version}.data/scripts/{Path(program).name}")
     (folder / f"{module}-{version}-py3-none-any.whl").write_bytes(content.getvalue())
     digest = hashlib.sha256(content.getvalue()).hexdigest()
     return f"{name}=={version} \\\n    --hash=sha256:{digest}\n"
@@ -58,26 +78,35 @@ def wheel(folder: Path, name: str, version: str) -> str:
 class Course:
     """A small course in a folder, and the machine it is called on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, installer: str, empty: Path | None) -> None:
         self.root, self.wheels = folder / "course", folder / "wheels"
         self.wheels.mkdir()
+        self.installer = installer
         shutil.copytree(
             ROOT / "coursekit",
             self.root / "coursekit",
             ignore=lambda path, names: [
-                name for name in names if name not in KEPT and Path(path).name == "coursekit"
+                name
+                for name in names
+                if name not in KEPT and Path(path).name in {"coursekit", "course"}
             ],
         )
         (self.root / "coursekit" / "cli.py").write_text(STUB)
-        code = self.root / "coursekit" / "bootstrap" / "environment.py"
-        smaller = code.read_text().replace("SPACE = 4 * 10**9", "SPACE = 1")
-        assert smaller != code.read_text()
-        code.write_text(smaller)
+        self.change("SPACE = 4 * 10**9", "SPACE = 1")
+        if empty is not None:
+            copy = "import shutil, sys; " + COPY
+            self.change('"-m", "venv", str(VENV)', f'"-c", {copy!r}, {str(empty)!r}, str(VENV)')
         (self.root / "pyproject.toml").write_text(
             '[project]\nname = "coursekit"\ndependencies = ["ck-alpha>=1"]\n'
             '[project.optional-dependencies]\nlab = []\ntest = ["ck-tester>=1"]\n'
         )
         self.lock("1.0")
+
+    def change(self, old: str, new: str) -> None:
+        code = self.root / "coursekit" / "course" / "bootstrap" / "environment.py"
+        text = code.read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        code.write_text(text.replace(old, new), encoding="utf-8")
 
     def lock(self, version: str) -> None:
         lines = {name: wheel(self.wheels, name, version) for name in PACKAGES}
@@ -86,15 +115,18 @@ class Course:
             lines["ck-beta"].replace(" \\", " ; sys_platform == 'plan9' \\").replace("beta", "b")
         )
         self.lock_text(
-            f"# section: base\n{absent}{''.join(lines.values())}# section: test\n{tester}"
+            f"# section: installer\n{self.installer}# section: base\n{absent}"
+            f"{''.join(lines.values())}# section: test\n{tester}"
         )
 
     def lock_text(self, text: str) -> None:
         (self.root / "requirements.lock").write_text(text)
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON"))}
-        network = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "PIP_RETRIES": "1"}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON", "UV_"))}
+        links = f"{self.wheels} {self.wheels.parent.parent / 'uv'}"
+        network = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links, "PIP_RETRIES": "1"}
+        kept |= {"UV_CACHE_DIR": str(self.wheels.parent / "uv-cache"), "UV_HTTP_RETRIES": "0"}
         kept |= {"PIP_CONFIG_FILE": os.devnull, **network, **settings}
         return subprocess.Popen(
             [sys.executable, "-m", "coursekit", *arguments],
@@ -107,42 +139,67 @@ class Course:
 
     def call(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
         process = self.start(*arguments, **settings)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         return process.returncode, out, err
 
     def handed_over(self, out: str) -> list:
         return json.loads(out.split("HANDED OVER ")[1])
 
+    @property
+    def packages(self) -> Path:
+        (packages,) = (self.root / ".venv").rglob("site-packages")
+        return packages
+
     def versions(self) -> dict[str, str]:
-        code = "import json, importlib.metadata as m; print(json.dumps({d.name: d.version "
-        code += "for d in m.distributions() if d.name.startswith('ck-')}))"
-        python = environment.python(self.root / ".venv")
-        return json.loads(subprocess.check_output([str(python), "-I", "-c", code], text=True))
+        stems = [path.name.removesuffix(".dist-info") for path in self.packages.glob("ck_*-info")]
+        return dict(stem.replace("_", "-").rsplit("-", 1) for stem in stems)
 
 
-KEPT = {"__init__.py", "__main__.py", "errors.py", "lab.py", "doctor.py", "bootstrap"}
+COPY = "shutil.copytree(*sys.argv[1:], symlinks=True, dirs_exist_ok=True)"
+OFFLINE = {"PIP_FIND_LINKS": ""}
+
+
+@pytest.fixture(scope="session")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The line of a lock for uv, whose wheel lies in the folder `uv` of the session."""
+    folder = tmp_path_factory.getbasetemp() / "uv"
+    folder.mkdir()
+    return wheel(folder, "uv", "1.0", program=UV)
+
+
+@pytest.fixture(scope="session")
+def empty_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with pip, and with uv where it is at hand."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    base = getattr(sys, "_base_executable", sys.executable)
+    subprocess.run([base, "-I", "-m", "venv", str(folder)], check=True)
+    if UV:
+        shutil.copy(UV, environment.python(folder).parent)
+    return folder
 
 
 @pytest.fixture
-def course(tmp_path: Path) -> Course:
-    return Course(tmp_path)
+def course(tmp_path: Path, installer: str, empty_environment: Path) -> Course:
+    return Course(tmp_path, installer, empty_environment)
 
 
 @pytest.mark.slow
-def test_life_of_an_environment(course, tmp_path):
+@needs_uv
+def test_life_of_an_environment(tmp_path, installer):
     """First call, second call, test section, new lock, damage: one environment through them all."""
+    course = Course(tmp_path, installer, empty=None)
     code, out, err = course.call("lab", "--port", "9", "-x y")
     prefix, package, arguments = course.handed_over(out)
     assert (code, err) == (7, "")
     assert Path(prefix) == course.root / ".venv"
     assert Path(package).parent == course.root / "coursekit"
     assert arguments == ["lab", "--port", "9", "-x y"]
-    assert "fetching 1 of 4: ck" in out
-    assert "installing" in out
+    assert "pip installs" not in out
     assert course.versions() == {name: "1.0" for name in PACKAGES if name != "ck-tester"}
     assert not (course.root / ".cache" / "setup").exists()
+    assert "ck-alpha==1.0" in (course.root / ".cache" / "setup.log").read_text()
 
-    code, out, _ = course.call("lab", PIP_FIND_LINKS="")
+    code, out, _ = course.call("lab", **OFFLINE)
     assert code == 7, "a second start needs no registry"
     assert out.startswith("HANDED OVER"), "and says nothing of its own"
 
@@ -151,10 +208,11 @@ def test_life_of_an_environment(course, tmp_path):
     found = subprocess.check_output(command, text=True, cwd=tmp_path)
     assert Path(found.strip()).parent == course.root / "coursekit", "a kernel finds the package"
 
-    code, out, _ = course.call("test")
-    assert code == 7
-    assert "fetching 5 of 5: ck" in out
+    assert not list(course.packages.glob("ck_*/__pycache__/part_7*"))
+    assert course.call("test")[0] == 7
     assert course.versions()["ck-tester"] == "1.0"
+    compiled = list(course.packages.glob("ck_*/__pycache__/part_7*"))
+    assert len(compiled) == 5, "tests are many processes: each would compile them"
 
     course.lock("2.0")
     code, out, _ = course.call("test")
@@ -162,19 +220,53 @@ def test_life_of_an_environment(course, tmp_path):
     assert out.startswith("Completing")
     assert course.versions() == dict.fromkeys(PACKAGES, "2.0")
 
-    (packages,) = (course.root / ".venv").rglob("site-packages")
-    (packages / "ck_alpha-2.0.dist-info" / "INSTALLER").unlink()
-    (packages / "ck_beta" / "part_7.py").unlink()
-    (packages / "ck_gamma" / "part_3.py").write_text("x =")
-    (packages / "~k_delta").mkdir()
+    whole = course.packages / "ck_delta" / "part_7.py"
+    before = whole.stat().st_ctime_ns
+    (course.packages / "ck_alpha-2.0.dist-info" / "INSTALLER").unlink()
+    (course.packages / "ck_beta" / "part_7.py").unlink()
+    (course.packages / "ck_gamma" / "part_3.py").unlink()
+    (course.packages / "ck_gamma" / "part_3.py").write_text("x =")
+    (course.packages / "~k_delta").mkdir()
     stamp = course.root / ".venv" / "coursekit.json"
     stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"sections": {}}))
     code, out, err = course.call("lab")
     assert (code, err) == (7, "")
-    assert "of 3" in out.split("installing")[1], "just the three damaged ones"
-    assert (packages / "ck_beta" / "part_7.py").exists()
-    assert (packages / "ck_gamma" / "part_3.py").read_text() == "x = 1\n" * 50
-    assert not (packages / "~k_delta").exists()
+    assert half_installed(course.packages) == []
+    assert (course.packages / "ck_beta" / "part_7.py").exists()
+    assert (course.packages / "ck_gamma" / "part_3.py").read_text() == "x = 1\n" * 50
+    assert not (course.packages / "~k_delta").exists()
+    assert whole.stat().st_ctime_ns == before, "what was whole is left alone"
+
+
+@pytest.mark.slow
+def test_where_uv_has_no_wheel_pip_installs(course):
+    course.change(COPY, COPY.replace("symlinks", "ignore=shutil.ignore_patterns('uv*'), symlinks"))
+    course.installer = course.installer.replace("==1.0", "==9.0")
+    course.lock("1.0")
+    code, out, err = course.call("lab")
+    assert (code, err) == (7, "")
+    assert "uv does not run on this machine: pip installs" in out
+    assert course.versions() == {name: "1.0" for name in PACKAGES if name != "ck-tester"}
+
+
+@pytest.mark.slow
+@needs_uv
+def test_where_uv_fails_and_the_machine_is_not_the_reason_pip_installs(course):
+    code, out, err = course.call("lab", UV_FIND_LINKS=str(course.root))
+    assert (code, err) == (7, "")
+    assert "uv could not install the packages: pip tries" in out
+    assert course.versions() == {name: "1.0" for name in PACKAGES if name != "ck-tester"}
+
+
+@pytest.mark.slow
+@needs_uv
+def test_where_uvs_cache_cannot_be_written_one_of_the_courses_own_is_used_and_removed(course):
+    blocked = course.root / "file"
+    blocked.write_text("")
+    code, out, err = course.call("lab", UV_CACHE_DIR=str(blocked / "cache"))
+    assert (code, err) == (7, "")
+    assert "pip" not in out
+    assert not (course.root / ".cache" / "uv").exists()
 
 
 @pytest.mark.slow
@@ -182,21 +274,20 @@ def test_killed_at_any_moment_the_next_call_goes_on(course):
     moments = random.Random(3)
     for _ in range(6):
         process = course.start("test")
-        time.sleep(moments.uniform(0.2, 4.0))
+        time.sleep(moments.uniform(0.1, 2.5))
         process.kill()
         process.communicate()
     code, out, err = course.call("test")
     assert (code, err) == (7, "")
     assert course.handed_over(out)[2] == ["test"]
     assert sorted(course.versions()) == sorted(PACKAGES)
-    (packages,) = (course.root / ".venv").rglob("site-packages")
-    assert installation.drop_half_installed(packages) == []
+    assert half_installed(course.packages) == []
 
 
 @pytest.mark.slow
 def test_two_calls_at_once_do_not_fight(course):
     both = [course.start("test"), course.start("test")]
-    answers = [process.communicate(timeout=120) for process in both]
+    answers = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [7, 7]
     assert [err for _, err in answers] == ["", ""]
     assert sum("Setting up the course" in out for out, _ in answers) == 1
@@ -204,21 +295,49 @@ def test_two_calls_at_once_do_not_fight(course):
 
 
 @pytest.mark.slow
-def test_course_that_was_moved_or_lost_its_python_gets_a_new_environment(course):
+def test_moved_course_or_lost_python_gets_a_new_environment_once_that_one_works(course):
     assert course.call("lab")[0] == 7
     moved = course.root.with_name("elsewhere with spaces é")
     course.root.rename(moved)
     course.root = moved
-    code, out, err = course.call("lab")
-    assert (code, err) == (7, "")
+    code, out, err = course.call("lab", **OFFLINE)
+    assert (code, err) == (7, ""), "offline, the old one can still be used"
     assert "moved or copied: making .venv anew" in out
+    assert "the course runs with the packages that are there" in out
     assert Path(course.handed_over(out)[1]).parent == moved / "coursekit"
-    assert not list((moved / ".cache").glob("venv-*"))
-
-    environment.python(moved / ".venv").unlink()
     code, out, err = course.call("lab")
     assert (code, err) == (7, "")
+    assert "the packages that are there" not in out
+    assert Path(course.handed_over(out)[1]).parent == moved / "coursekit"
+    assert course.call("lab")[1].startswith("HANDED OVER")
+
+    found = environment.python(moved / ".venv")
+    aside = found.with_name("gone")
+    found.rename(aside)
+    code, out, err = course.call("lab", **OFFLINE)
+    assert code == 2
     assert "is gone: making .venv anew" in out
+    assert err.startswith("coursekit: Installing the packages failed")
+    assert aside.is_symlink() or aside.exists(), "offline, the old one stays"
+    code, out, err = course.call("lab")
+    assert (code, err) == (7, "")
+    assert not aside.exists()
+    assert not [path for path in (moved / ".cache").iterdir() if "venv" in path.name]
+
+
+@pytest.mark.slow
+def test_newer_lock_offline_leaves_the_environment_in_use(course):
+    assert course.call("lab")[0] == 7
+    course.lock("2.0")
+    for _ in range(2):
+        code, out, err = course.call("lab", **OFFLINE)
+        assert (code, err) == (7, "")
+        assert "the course runs with the packages that are there" in out
+    pyproject = course.root / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("ck-alpha>=1", "ck-alpha>=2"))
+    assert course.call("lab", **OFFLINE)[0] == 2, "those packages are too old for the course"
+    assert course.call("lab")[0] == 7
+    assert set(course.versions().values()) == {"2.0"}
 
 
 def test_environment_of_another_making_is_left_alone(course):
@@ -238,10 +357,11 @@ def test_each_failed_installation_is_one_sentence_and_the_next_call_goes_on(cour
     right = (course.root / "requirements.lock").read_text()
     wrong = re.sub("sha256:.{8}", "sha256:00000000", right)
     no_network = {"PIP_NO_INDEX": "", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    failed = "Installing the packages failed: "
     for lock, settings, sentence in [
-        (right, no_network | {"PIP_FIND_LINKS": ""}, "The package registry cannot be reached"),
-        (right, {"PIP_FIND_LINKS": ""}, "The registry that pip uses has no ck-alpha for this"),
-        (wrong, {}, "A downloaded package is not the one that requirements.lock asks for"),
+        (right, no_network | OFFLINE, "The package registry cannot be reached"),
+        (right, OFFLINE, f"{failed}No matching distribution found for ck-alpha==1.0 (all of it"),
+        (wrong, {}, f"{failed}THESE PACKAGES DO NOT MATCH THE HASHES"),
     ]:
         course.lock_text(lock)
         code, out, err = course.call("lab", **settings)
@@ -249,6 +369,7 @@ def test_each_failed_installation_is_one_sentence_and_the_next_call_goes_on(cour
         assert "HANDED OVER" not in out
         assert err.startswith(f"coursekit: {sentence}")
         assert err.count("\n") == 1
+        assert (course.root / ".cache" / "setup.log").stat().st_size
     course.lock_text(right)
     assert course.call("lab")[0] == 7
 
@@ -373,72 +494,118 @@ def test_interrupt_is_one_line_and_130(monkeypatch, capsys):
     assert "the same command goes on from here" in capsys.readouterr().err
 
 
-def test_progress_line_counts_what_this_machine_gets():
-    stream = io.StringIO()
-    progress = pip_output.Progress(4, stream)
-    for line in [
-        "Looking in indexes: x",
-        "Ignoring appnope: markers 'sys_platform == \"darwin\"' don't match your environment",
-        "Requirement already satisfied: keras==3.15 in /x (3.15)",
-        "Collecting tensorflow==2.21.0",
-        "  Downloading tensorflow-2.21.0-cp311-cp311-linux.whl (620.7 MB)",
-        "Collecting numpy==2.4",
-        "Installing collected packages: numpy, tensorflow",
-    ]:
-        progress.read(line + "\n")
-    for count in (0, 1, 2):
-        progress.wait(count)
-    shown = stream.getvalue().splitlines()
-    assert shown == [
-        "  fetching 1 of 3: keras",
-        "  fetching 2 of 3: tensorflow",
-        "  fetching 3 of 3: numpy",
-        "  installing 1 of 2: numpy",
-        "  installing 2 of 2: tensorflow",
-    ]
-
-
 def test_progress_on_a_terminal_is_one_line_that_leaves_nothing_behind(monkeypatch):
-    clock = time.monotonic()
-    monkeypatch.setattr(pip_output.time, "monotonic", lambda: clock)
-
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     stream = Terminal()
-    progress = pip_output.Progress(2, stream)
-    progress.read("Collecting a-very-long-name==1\n")
-    progress.read("Collecting b==1\n")
-    monkeypatch.setattr(pip_output.time, "monotonic", lambda: clock + 25)
-    progress.wait(0)
+    monkeypatch.setattr(sys, "stdout", stream)
+    progress = installation.Progress()
+    progress.show("Downloading a-very-long-name (1.2MiB)")
+    progress.show("Downloaded b")
+    monkeypatch.undo()
+    shown = stream.getvalue()
+    assert re.fullmatch(
+        r"\r  \d+ s: Downloading a-very-long-name .*\r  \d+ s: Downloaded b +", shown
+    )
+    monkeypatch.setattr(sys, "stdout", stream)
     progress.close()
+    monkeypatch.undo()
     line = ""
     for part in stream.getvalue().split("\r"):
         line = part + line[len(part) :]
     assert "\n" not in stream.getvalue()
-    assert "  fetching 2 of 2: b  " in stream.getvalue()
-    assert "\r  fetching 2 of 2: b, 25 s" in stream.getvalue()
     assert line.strip() == ""
 
 
+def test_progress_is_silent_where_nobody_looks(capsys):
+    progress = installation.Progress()
+    progress.show("Downloaded b")
+    progress.close()
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
-    ("output", "sentence"),
+    ("log", "said"),
     [
-        ("OSError: [Errno 28] No space left on device", "The disk is full"),
-        ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "certificate"),
-        ("OSError: [Errno 13] Permission denied: '/x/.venv/lib'", "cannot be written"),
-        ("ReadTimeoutError: HTTPSConnectionPool: Read timed out.", "cannot be reached"),
-        ("HINT: Windows Long Path support is not enabled", "too long for Windows"),
-        ("ERROR: Something new happened.\n", "failed: Something new happened (all of it in"),
-        ("", "failed: it said nothing"),
-        (
-            "Collecting x\nWARNING: Retrying (Retry(total=4" + "\n" * 4000 + "ERROR: Odd",
-            "failed: Odd",
-        ),
+        ("Collecting x\nERROR: One\nERROR: No x for this machine.\n", "No x for this machine"),
+        ("Resolved 2\nerror: No room\n  cause: os error 28\n\n", "No room, cause: os error 28"),
+        ("Killed by\nthe system\n", "the system"),
+        ("", "it said nothing"),
+        ("error: " + "long " * 100, "long " * 47 + "…"),
     ],
+    ids=["pip", "uv", "no error line", "nothing", "long"],
 )
-def test_failures_of_pip_are_explained_in_one_sentence(output, sentence):
-    said = pip_output.explain(output)
-    assert sentence in said
-    assert "\n" not in said
+def test_reason_is_the_installers_last_error_in_one_line(log, said):
+    assert installation.reason(log) == said
+
+
+@pytest.fixture
+def python_with_pip(empty_environment: Path) -> Path:
+    return environment.python(empty_environment)
+
+
+def test_uv_is_told_what_pip_was_told_by_files_and_variables(
+    python_with_pip, tmp_path, monkeypatch
+):
+    certificates = tmp_path / "company.pem"
+    certificates.write_text("")
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://mirror.example/simple\ntimeout = 7\nno-index = false\n"
+        "extra-index-url =\n  file:///one\n  file:///two\n"
+        "[install]\ntrusted-host = mirror.example\ntimeout = 8\n"
+    )
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "SSL_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://nearer.example/simple")
+    monkeypatch.setenv("PIP_CERT", str(certificates))
+    monkeypatch.setenv("PIP_PROXY", "proxy.example:3128")
+    settings = registry.pip_settings(python_with_pip)
+    assert "no-index" not in settings
+    told = registry.variables_for_uv(settings)
+    expected = {
+        "UV_DEFAULT_INDEX": "https://nearer.example/simple",
+        "UV_INSECURE_HOST": "mirror.example",
+        "UV_HTTP_TIMEOUT": "8",
+        "SSL_CERT_FILE": str(certificates),
+        "HTTPS_PROXY": "http://proxy.example:3128",
+    }
+    assert told | expected == told
+    assert told["UV_INDEX"].split()[-2:] == ["file:///one", "file:///two"]
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://for-uv.example")
+    assert "UV_DEFAULT_INDEX" not in registry.variables_for_uv(settings), "uv's own setting stays"
+
+
+def test_registry_that_answers_anything_is_no_trouble(python_with_pip):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = {"index-url": f"http://me:secret@127.0.0.1:{server.server_port}/simple"}
+        assert registry.trouble(settings, python_with_pip) is None
+        server.shutdown()
+    assert registry.trouble(settings, python_with_pip) == registry.NETWORK
+    assert registry.trouble({"no-index": "1"}, python_with_pip) is None
+    assert registry.trouble({"index-url": "file:///simple"}, python_with_pip) is None
+
+
+def test_untrusted_certificate_is_told_from_no_network(python_with_pip, monkeypatch):
+    def refuse(self: object, address: str, timeout: float) -> None:
+        assert "://" in address, "without settings, it is the registry of pip itself"
+        raise urllib.error.URLError(ssl.SSLCertVerificationError(1, "self-signed"))
+
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", refuse)
+    assert registry.trouble({}, python_with_pip) == registry.CERTIFICATE
+
+
+def test_certificate_file_without_certificates_is_named(python_with_pip, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    settings = {"cert": str(tmp_path / "empty.pem"), "index-url": "https://127.0.0.1:9/simple"}
+    assert registry.trouble(settings, python_with_pip) == registry.CERTIFICATE

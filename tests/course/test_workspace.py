@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -200,14 +201,13 @@ def test_copy_is_complete_or_old_when_writing_fails(course, monkeypatch):
     before = copy.read_text()
     (course / "notebooks" / "09_rates.ipynb").write_text(notebook("x = 'new'"))
 
-    def cut_short(self: Path, content: bytes) -> None:
-        with self.open("wb") as file:
-            file.write(content[:20])
-        raise OSError(28, "No space left on device", str(self))
+    def cut_short(handle: int) -> None:
+        raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_bytes", cut_short)
+        patched.setattr(os, "fsync", cut_short)
         with pytest.raises(OSError, match="No space left"):
             lay_out(course)
     assert copy.read_text() == before
+    assert not list(copy.parent.glob(".*.part")), "nothing half written stays behind"
     assert lay_out(course).refreshed == ["notebooks/09_rates.ipynb"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursekit import __version__
+from coursekit.base import machine
 from coursekit.base.environment import current_profile
 from coursekit.course.bootstrap import environment, requirements
 from coursekit.errors import CourseError
@@ -48,7 +49,7 @@ def examine() -> Iterator[Finding]:
         yield Finding(name, _version(name))
     yield _packages(unmet)
     yield _cores()
-    yield _memory(_total_memory())
+    yield _memory(machine.total_memory())
     yield _space(requirements.ROOT, 1.0 if environment.state() else environment.SPACE / 1e9)
     yield _work(requirements.ROOT / "work")
     yield _profile()
@@ -118,11 +119,8 @@ def _packages(unmet: list[str]) -> Finding:
 
 
 def _cores() -> Finding:
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return Finding("processor", f"{platform.machine()}, {cores} core{'s' if cores > 1 else ''}")
+    count = machine.cores()
+    return Finding("processor", f"{platform.machine()}, {count} core{'s' if count > 1 else ''}")
 
 
 def _memory(total: float | None) -> Finding:
@@ -132,20 +130,6 @@ def _memory(total: float | None) -> Finding:
     if total < 4e9:
         advice = "less than 4 GB: keep one notebook open at a time and use the profile quick"
     return Finding("memory", f"{total / 1e9:.1f} GB", advice)
-
-
-def _total_memory() -> float | None:
-    """Return the bytes of main memory, or None where the system does not say."""
-    if hasattr(os, "sysconf"):
-        try:
-            return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-        except (OSError, ValueError):
-            return None
-    import ctypes
-
-    kilobytes = ctypes.c_ulonglong()
-    known = ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
-    return kilobytes.value * 1024.0 if known else None
 
 
 def _space(folder: Path, needed: float) -> Finding:

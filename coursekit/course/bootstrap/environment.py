@@ -1,7 +1,8 @@
 """The course's own environment, `.venv`: made, completed, mended, never half believed.
 
 `.venv/coursekit.json` says what lies in it. Its `sections` are emptied before anything changes and
-written after everything is in place, so an interrupted installation is seen at the next start.
+written after everything is in place, so an interrupted installation is seen at the next start. One
+that must be replaced waits in `.cache/old-venv` until the new one works, or comes back.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from coursekit.base.files import locked, write_whole
 from coursekit.base.python_versions import FIRST, LAST
 from coursekit.course.bootstrap import requirements
-from coursekit.course.bootstrap.installation import drop_half_installed, inherit, install
+from coursekit.course.bootstrap.compilation import compile_all, start_compiling
+from coursekit.course.bootstrap.installation import Installation, inherit
+from coursekit.course.bootstrap.leftovers import drop_half_installed, half_installed
 from coursekit.errors import CourseError
 
 VENV = requirements.ROOT / ".venv"
 CACHE = requirements.ROOT / ".cache"
 SPACE = 4 * 10**9
+_COMPILED = "compiled"
 _AGAIN = "then run the same command again"
 
 
@@ -60,15 +63,17 @@ def prepare(sections: tuple[str, ...]) -> Path:
     """Make `.venv` hold these sections and return its interpreter.
 
     Goes on from whatever an interrupted call left behind. Raises CourseError with one sentence on
-    what stands in the way: the machine, the disk, a permission, the network.
+    what stands in the way (the machine, the disk, a permission, the network); `.venv` is then what
+    it was before.
     """
     _check_machine()
-    needed = "".join(requirements.locked(sections).values())
+    wanted = "".join(requirements.locked(sections).values())
     try:
-        with _alone() as handle:
+        CACHE.mkdir(exist_ok=True)
+        with locked(CACHE / "setup.lock", waiting=_say_waiting) as handle:
             if not is_complete(sections):
                 started = time.monotonic()
-                _prepare(sections, needed, handle)
+                _replace(sections, wanted, handle)
                 print(f"The environment is ready after {time.monotonic() - started:.0f} s.\n")
     except PermissionError as error:
         raise CourseError(
@@ -83,11 +88,56 @@ def prepare(sections: tuple[str, ...]) -> Path:
     return python()
 
 
-def _prepare(sections: tuple[str, ...], needed: str, handle: int) -> None:
+def can_be_used(sections: tuple[str, ...]) -> bool:
+    """Say whether `.venv`, though moved or made from another lock, has what these sections need.
+
+    Its packages are there whole and within the limits of pyproject.toml.
+    """
+    found = state()
+    if found is None or not set(sections) <= set(found.get("sections", {})):
+        return False
+    if _broken(found) or half_installed(_site_packages()):
+        return False
+    root, tests = str(requirements.ROOT), "test" in sections
+    ask = f"import sys; sys.path.insert(0, {root!r}); "
+    ask += "from coursekit.course.bootstrap.requirements import unmet; "
+    ask += f"sys.exit(bool(unmet({tests})))"
+    return subprocess.run([str(python()), "-I", "-c", ask], capture_output=True).returncode == 0
+
+
+def compile_beside() -> subprocess.Popen[bytes] | None:
+    """Start to compile the packages of `.venv`, if it is in use and they are not; see there."""
+    if not is_current() or state() is None:
+        return None
+    return start_compiling(python(), _site_packages(), VENV / _COMPILED)
+
+
+def _say_waiting() -> None:
+    print("Another set-up is at work in .venv: waiting for it to end.", flush=True)
+
+
+def _replace(sections: tuple[str, ...], wanted: str, handle: int) -> None:
     found = _adopt()
+    before = dict((found or {}).get("sections", {}))
+    try:
+        _complete(found, sections, wanted, handle)
+    except (CourseError, OSError):
+        if _old().exists():
+            _discard(VENV)
+            _old().rename(VENV)
+        elif before and not half_installed(_site_packages()):
+            _write_state({**(state() or {}), "sections": before})
+        raise
+    if _old().exists():
+        _discard(_old())
+
+
+def _complete(
+    found: dict[str, Any] | None, sections: tuple[str, ...], wanted: str, handle: int
+) -> None:
     _check_space()
     if found is None:
-        print("Setting up the course in .venv: once, a few minutes, about 3 GB.", flush=True)
+        print("Setting up the course in .venv: once, some minutes at most, 3 GB.", flush=True)
         found = {"root": str(requirements.ROOT), "python": _version(), "created": False}
         _write_state(found)
         _create(handle)
@@ -100,19 +150,27 @@ def _prepare(sections: tuple[str, ...], needed: str, handle: int) -> None:
     packages = _site_packages()
     if interrupted:
         drop_half_installed(packages)
-    install(python(), needed, packages, CACHE, handle)
+    (installer,) = requirements.locked(("installer",)).values()
+    Installation(python(), packages, CACHE, handle).install(wanted, installer, check=_check_space)
+    (VENV / _COMPILED).unlink(missing_ok=True)
+    if "test" in sections:
+        compile_all(python(), packages, VENV / _COMPILED)
     # ASCII and executable, since the encoding of a .pth file differs between Python versions
     line = f"import sys; sys.path.append({str(requirements.ROOT)!a})\n"
-    (packages / "coursekit.pth").write_text(line, encoding="ascii")
+    write_whole(packages / "coursekit.pth", line)
     found["sections"] = requirements.digests(sections)
     _write_state(found)
+
+
+def _old() -> Path:
+    return CACHE / "old-venv"
 
 
 def _adopt() -> dict[str, Any] | None:
     """Return the state of a `.venv` to go on with, or None once there is room for a new one."""
     for left in CACHE.glob("venv-*"):
         shutil.rmtree(left, ignore_errors=True)
-    if not VENV.exists() or {path.name for path in VENV.iterdir()} <= {"coursekit.json.new"}:
+    if not VENV.exists() or all(path.name.endswith(".part") for path in VENV.iterdir()):
         return None
     found = state()
     if found is None:
@@ -124,19 +182,33 @@ def _adopt() -> dict[str, Any] | None:
     if reason is None:
         return found
     print(f"{reason}: making .venv anew.", flush=True)
-    old = CACHE / f"venv-{os.getpid()}"
-    VENV.rename(old)  # at once, so that a half removed folder never bears the name .venv
-    shutil.rmtree(old, ignore_errors=True)
+    if found.get("created") and not _old().exists():
+        VENV.rename(_old())
+    else:
+        _discard(VENV)
     return None
+
+
+def _discard(venv: Path) -> None:
+    """Remove an environment: renamed at once, so that a half removed one never bears its name."""
+    if venv.exists():
+        gone = CACHE / f"venv-{os.getpid()}"
+        shutil.rmtree(gone, ignore_errors=True)
+        venv.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _unusable(found: dict[str, Any]) -> str | None:
     if not found.get("created"):
         return "An interrupted set-up left no usable environment"
-    if found.get("python") not in _supported():
-        return f"This version of the course does not run on Python {found.get('python')}"
     if found.get("root") != str(requirements.ROOT):
         return "The course's folder was moved or copied"
+    return _broken(found)
+
+
+def _broken(found: dict[str, Any]) -> str | None:
+    if found.get("python") not in _supported():
+        return f"This version of the course does not run on Python {found.get('python')}"
     if not python().exists() or (is_current() and found.get("python") != _version()):
         return f"The Python {found.get('python')} that .venv was made with is gone"
     return None
@@ -164,10 +236,7 @@ def _supported() -> set[str]:
 
 
 def _write_state(found: dict[str, Any]) -> None:
-    VENV.mkdir(exist_ok=True)
-    new = VENV / "coursekit.json.new"
-    new.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    new.replace(VENV / "coursekit.json")
+    write_whole(VENV / "coursekit.json", json.dumps(found, indent=1))
 
 
 def _site_packages() -> Path:
@@ -218,45 +287,8 @@ def _check_space() -> None:
     free = shutil.disk_usage(requirements.ROOT).free
     needed = max(SPACE - taken, SPACE // 10)
     if free < needed:
+        room = "make room (or remove .venv)" if _old().exists() else "make room"
         raise CourseError(
             f"Setting up needs {needed / 1e9:.1f} GB of free space in {requirements.ROOT}, and "
-            f"{free / 1e9:.1f} GB are free: make room, {_AGAIN}."
+            f"{free / 1e9:.1f} GB are free: {room}, {_AGAIN}."
         )
-
-
-@contextmanager
-def _alone() -> Iterator[int]:
-    """Hold the right to change `.venv`; wait for whoever holds it.
-
-    The lock belongs to the open file: it ends with the process, however that ends. `venv` and pip
-    inherit it, so that one left running by a killed set-up is waited for as well: what it writes
-    later would otherwise appear in the next one's environment.
-    """
-    CACHE.mkdir(exist_ok=True)
-    with (CACHE / "setup.lock").open("a+") as file:
-        if not _lock(file.fileno(), wait=False):
-            print("Another set-up is at work in .venv: waiting for it to end.", flush=True)
-            _lock(file.fileno(), wait=True)
-        yield file.fileno()
-
-
-def _lock(handle: int, *, wait: bool) -> bool:
-    if os.name == "posix":
-        import fcntl
-
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        return True
-    import msvcrt
-
-    while True:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            if not wait:
-                return False
-            time.sleep(0.5)
-        else:
-            return True

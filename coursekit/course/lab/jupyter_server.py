@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from coursekit.course.bootstrap.environment import compile_beside
+from coursekit.course.lab.preferences import write_preferences
 from coursekit.errors import ArgumentError, CourseError
 
 FIRST_PORT = 8888
@@ -70,15 +72,18 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
         command.append("--allow-root")  # containers; reachable from this machine only, by token
     if not (browser and _has_display()):
         command.append("--no-browser")
-    variables = environment(root, offline=offline) | {"JUPYTER_TOKEN": token}
+    variables = environment(root, offline=offline) | write_preferences(log.parent)
+    variables["JUPYTER_TOKEN"] = token
     log.parent.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _stop)
     with log.open("wb") as messages:
         server = subprocess.Popen(
             command, env=variables, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages
         )
+        compiling = None
         try:
             _wait_for(server, f"http://127.0.0.1:{port}/api", log)
+            compiling = compile_beside()
             print(f"\nJupyterLab: http://127.0.0.1:{port}/lab/tree/{opened}?token={token}")
             print("Ctrl-C here ends it.", flush=True)
             code = server.wait()
@@ -88,6 +93,8 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
             return 0
         finally:
             _end(server)
+            if compiling is not None:
+                compiling.terminate()
     if code:
         raise CourseError(f"JupyterLab ended: {_last_line(log)} (its messages: {log}).")
     return 0

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from coursekit.base.files import write_whole
 from coursekit.course.notebooks import catalogue
 
 FOLDERS = ("notebooks", "exercises")
@@ -73,7 +74,7 @@ def lay_out(root: Path, *, fresh: Sequence[str] = (), solutions: bool = False) -
         entry = _place(name, root, laid.get(name), name in set_back, done)
         if entry is not None:
             laid[name] = entry
-    _write(work / _MANIFEST, json.dumps(laid, indent=1, sort_keys=True).encode())
+    write_whole(work / _MANIFEST, json.dumps(laid, indent=1, sort_keys=True))
     return done
 
 
@@ -84,7 +85,7 @@ def _place(
     course, copy = (root / name).read_bytes(), root / "work" / name
     new = {"course": hashlib.sha256(course).hexdigest(), "cells": _cells(course)}
     if not copy.exists():
-        _write(copy, course)
+        write_whole(copy, course)
         done.added.append(name)
         return new
     own = copy.read_bytes()
@@ -92,7 +93,7 @@ def _place(
         if own != course:
             backup = _backup_name(copy)
             copy.rename(backup)
-            _write(copy, course)
+            write_whole(copy, course)
             done.backups[name] = backup.relative_to(root / "work").as_posix()
         return new
     if _cells(own) not in (new["cells"], (laid or new)["cells"]):
@@ -100,7 +101,7 @@ def _place(
             done.kept.append(name)
         return laid
     if laid is not None and laid["course"] != new["course"]:
-        _write(copy, course)
+        write_whole(copy, course)
         done.refreshed.append(name)
     return new
 
@@ -143,13 +144,6 @@ def _read_manifest(work: Path) -> dict[str, dict[str, str]]:
         return {name: {"course": of["course"], "cells": of["cells"]} for name, of in found.items()}
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return {}
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 def _few(names: Sequence[str]) -> str:
