@@ -21,8 +21,8 @@ os.environ["COURSEKIT_HEADLESS"] = "1"
 
 from _harness import header
 
+from coursekit.base.machine import cores
 from coursekit.experiments import study
-from coursekit.experiments.study.workers import count_cores
 
 
 def measure(workers: int, variants: str, seeds: int, profile: str) -> dict[str, float]:
@@ -57,7 +57,7 @@ def main() -> None:
     print(header("The study with one worker process and with more"))
     print(
         f"{given.variants}, {given.seeds} seeds, profile {given.profile}, {given.rounds} rounds, "
-        f"{count_cores()} cores in use"
+        f"{cores()} cores in use"
     )
     rounds = []
     for number in range(given.rounds):

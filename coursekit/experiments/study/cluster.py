@@ -90,6 +90,7 @@ class DaskCrew:
                 )
 
     def size(self) -> int:
+        """Return how many jobs are trained at the same time; StudyError when that is over."""
         try:
             if self._client.status == "running":
                 return len(self._client.scheduler_info(n_workers=-1)["workers"])
@@ -104,6 +105,7 @@ class DaskCrew:
         return self._pool.submit(_train, self._trainer.train, job, self._topic)
 
     def epochs(self) -> Iterator[tuple[str, int, dict[str, float]]]:
+        """Yield key, last epoch and its logs of each job that has told of one."""
         for key, (epoch, logs) in list(self._last.items()):
             yield key, epoch, logs
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from coursekit.errors import CourseError
 from coursekit.experiments.study.variants import SEARCH_SEED, VARIANTS, Budget, search_grid
@@ -154,23 +153,6 @@ class Trainer:
 
     describe: Callable[[Budget], DataInfo]
     train: Callable[[Job, Tell], dict[str, Any]]
-
-
-class Crew(Protocol):
-    """Who trains: processes of this machine, or a cluster's. A context manager; it ends all."""
-
-    def size(self) -> int:
-        """Return how many jobs it trains at the same time, now; StudyError when it is gone."""
-
-    def submit(self, job: Job) -> Future[dict[str, Any]]:
-        """Start a job."""
-
-    def epochs(self) -> Iterator[tuple[str, int, dict[str, float]]]:
-        """Yield key, last epoch and its logs of the jobs in work."""
-
-    def __enter__(self) -> Crew: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def do(train: Callable[[Job, Tell], dict[str, Any]], job: Job, tell: Tell) -> dict[str, Any]:

@@ -11,25 +11,31 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.base.files import write_whole
-from coursekit.experiments.study.jobs import Job, Tell, do
+from coursekit.experiments.study.jobs import DataInfo, Job, Tell, Trainer, do
+from coursekit.experiments.study.variants import Budget
 from coursekit.experiments.workers import Workers
 
 
 class LocalCrew:
-    """Up to `count` processes that train with `train` and note their epochs in a folder."""
+    """Up to `count` processes of this machine, which note their epochs in a folder."""
 
-    def __init__(self, train: Callable[[Job, Tell], dict[str, Any]], count: int):
-        self._train, self._workers = train, Workers(count)
+    def __init__(self, trainer: Trainer, count: int):
+        self._trainer, self._workers = trainer, Workers(count)
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 
+    def check(self, budget: Budget, data: DataInfo) -> None:
+        """They have the images of this machine."""
+
     def size(self) -> int:
+        """Return how many jobs are trained at the same time."""
         return self._workers.count
 
     def submit(self, job: Job) -> Future[dict[str, Any]]:
         note = Path(self._folder.name, f"{job.key}.json")
-        return self._workers.submit(job.variant, _train, self._train, job, note)
+        return self._workers.submit(job.variant, _train, self._trainer.train, job, note)
 
     def epochs(self) -> Iterator[tuple[str, int, dict[str, float]]]:
+        """Yield key, last epoch and its logs of each job that has told of one."""
         for path in Path(self._folder.name).glob("[!.]*.json"):
             with contextlib.suppress(FileNotFoundError):
                 yield path.stem, *json.loads(path.read_bytes())

@@ -19,8 +19,10 @@ from coursekit.errors import DataError
 from coursekit.experiments.study.jobs import Job, StudyError
 
 FORMAT = 1
-_REQUIRED = ("kind", "variant", "revision", "seed", "learning_rate", "profile", "budget", "data")
-_RESULTS = ("history", "best_epoch", "validation_accuracy")
+_REQUIRED = (
+    *("kind", "variant", "revision", "seed", "learning_rate", "profile", "budget", "data"),
+    *("history", "best_epoch", "validation_accuracy"),
+)
 
 
 class DamagedRecordError(DataError):
@@ -118,7 +120,7 @@ class Store:
 
     def _read(self, path: Path) -> dict[str, Any]:
         record = read_record(path)
-        missing = [name for name in (*_REQUIRED, *_RESULTS) if name not in record]
+        missing = [name for name in _REQUIRED if name not in record]
         if missing:
             raise DamagedRecordError(f"{path.name} lacks {', '.join(missing)}")
         return record

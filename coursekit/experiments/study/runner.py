@@ -13,8 +13,8 @@ from coursekit.base import machine
 from coursekit.base.environment import current_profile
 from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
+from coursekit.experiments.study.cluster import DaskCrew
 from coursekit.experiments.study.jobs import (
-    Crew,
     Job,
     Study,
     StudyError,
@@ -73,17 +73,10 @@ def run(
     size = _workers(workers, scheduler)
     trainer = trainer or _real_trainer()
     store = Store(out if out is not None else DEFAULT_FOLDER / profile)
-    crew: Crew
-    if scheduler is None:
-        crew = LocalCrew(trainer.train, size)
-    else:
-        from coursekit.experiments.study.cluster import DaskCrew
-
-        crew = DaskCrew(scheduler, trainer)
+    crew = LocalCrew(trainer, size) if scheduler is None else DaskCrew(scheduler, trainer)
     with crew:
         data = trainer.describe(budget)
-        if scheduler is not None:
-            crew.check(budget, data)
+        crew.check(budget, data)
         threads = max(1, machine.cores() // size)
         study = Study(names, seed_list, profile, budget, data, threads)
         with store.opened(), StudyProgress(study.n_jobs()) as progress:
@@ -91,7 +84,9 @@ def run(
 
 
 class _Loop:
-    def __init__(self, study: Study, store: Store, crew: Crew, progress: StudyProgress):
+    def __init__(
+        self, study: Study, store: Store, crew: LocalCrew | DaskCrew, progress: StudyProgress
+    ):
         self.study, self.store, self.crew, self.progress = study, store, crew, progress
         self.found, self.damaged = store.load()
         self.records: dict[str, dict[str, Any]] = {}
