@@ -51,7 +51,18 @@ def _import_real_data() -> None:
             import_data(name, REAL[name])
 
 
+class _CollectedNames:
+    """Keep the tests' names as they are found, before some are left out or their order is drawn."""
+
+    def __init__(self, config: pytest.Config):
+        config.collected_names = self.names = []
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.names.append(item.nodeid)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_CollectedNames(config))
     # With pytest-xdist the first process collects nothing, but comes before all others.
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         _import_real_data()

@@ -312,6 +312,7 @@ def test_too_many_files_are_refused(tmp_path, maker, monkeypatch):
         ("a.tar.gz", gzip.compress(b"x" * 5000)[:-9], "neither a folder nor a readable"),
         ("empty", b"", "neither a folder nor a readable"),
     ],
+    ids=["text", "text in gzip", "a cut gzip", "nothing"],
 )
 def test_a_file_that_is_no_archive_is_refused(tmp_path, name, data, message):
     (tmp_path / name).write_bytes(data)
