@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from coursekit.course.bootstrap import doctor
 from coursekit.course.commands import COMMANDS
 from coursekit.course.lab import command as lab_command
 from coursekit.course.lab import jupyter_server
-from coursekit.course.testing import suite as proof
+from coursekit.course.testing import suite
 from coursekit.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,39 +134,23 @@ def test_mounted_command_runs(capsys):
     assert capsys.readouterr().out.strip() == os.environ["COURSEKIT_DATA"]
 
 
-def test_what_follows_test_goes_to_pytest(monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "passed_on", "quick"),
+    [
+        (
+            ["tests/test_cli.py", "-k", "this or that", "--debug", "-xq"],
+            ["tests/test_cli.py", "-k", "this or that", "--debug", "-xq"],
+            False,
+        ),
+        (["--quick", "-x"], ["-x"], True),
+        (["09", "-n", "1"], ["09", "-n", "1"], False),
+    ],
+)
+def test_what_follows_test_goes_to_the_suite(monkeypatch, words, passed_on, quick):
     seen = []
-    monkeypatch.setattr(proof, "prove", lambda arguments: seen.append(arguments) or 5)
-    assert cli.main(["test", "tests/test_cli.py", "-k", "this or that", "--debug"]) == 5
-    assert seen == [["tests/test_cli.py", "-k", "this or that", "--debug"]]
-
-
-def prove_here(folder: Path, monkeypatch, test: str, notebooks: int) -> int:
-    (folder / "test_here.py").write_text(test)
-    (folder / "pytest.ini").write_text("[pytest]\n")
-    for name, value in {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", proof._TALLY: ""}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(proof, "ROOT", folder)
-    monkeypatch.setattr("coursekit.course.testing.notebooks.run_all", lambda arguments: notebooks)
-    return proof.prove()
-
-
-def test_proof_closes_with_the_counts_of_all_and_passes_only_if_all_did(
-    tmp_path, monkeypatch, capfd
-):
-    good = "import subprocess, sys\ndef test_a(): pass\ndef test_b():\n    command = "
-    good += "[sys.executable, '-m', 'pytest', '-q', 'nowhere']\n    subprocess.run(command)\n"
-    assert prove_here(tmp_path, monkeypatch, good, 0) == 0
-    assert capfd.readouterr().out.splitlines()[-1].startswith("===== 2 passed in ")
-    assert prove_here(tmp_path, monkeypatch, good, 1) == 1
-    assert "===== 2 passed, 1 error in " in capfd.readouterr().out.splitlines()[-1]
-    bad = "import pytest\ndef test_a(): assert 0\n@pytest.mark.skip('x')\ndef test_b(): pass\n"
-    assert prove_here(tmp_path, monkeypatch, bad, 0) == 1
-    assert "===== 1 failed, 1 skipped in " in capfd.readouterr().out.splitlines()[-1]
-
-
-def test_closing_line_of_a_run_without_tests():
-    assert proof.closing_line(Counter(), 1.0) == "===== no tests ran in 1.00s ====="
+    monkeypatch.setattr(suite, "prove", lambda given, *, quick: seen.append((given, quick)) or 5)
+    assert cli.main(["test", *words]) == 5
+    assert seen == [(passed_on, quick)]
 
 
 def test_port_in_use_is_refused_when_asked_for_and_passed_over_otherwise(
