@@ -380,7 +380,7 @@ def test_an_import_killed_midway_leaves_nothing(tmp_path, fresh):
         "def decode(*arguments):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 300: print('halfway', flush=True)\n"
-        "    if len(calls) > 300: __import__('time').sleep(60)\n"
+        "    if len(calls) > 300: __import__('time').sleep(600)\n"
         "    return real(*arguments)\n"
         "images.decode = decode\n"
         "datasets.import_data('cifar10', sys.argv[1])\n"
