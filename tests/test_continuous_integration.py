@@ -1,4 +1,4 @@
-"""What runs on other people's machines: valid for their hosts, and nothing but the README's commands."""
+"""What runs on other people's machines is valid for their hosts, and calls the README's commands."""
 
 from __future__ import annotations
 

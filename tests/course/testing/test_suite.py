@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -130,9 +129,3 @@ def test_wrong_numbers_are_refused():
 def test_closing_line_of_a_run_without_tests():
     assert Tally().closing_line(1.0) == "===== no tests ran in 1.00s ====="
     assert Tally().slowest() == []
-
-
-def test_ci_runs_the_readmes_command():
-    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^exec (.+?) \"\$@\"$", script, re.MULTILINE)
-    assert command in Path(ROOT / "README.md").read_text(encoding="utf-8")
