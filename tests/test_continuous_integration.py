@@ -1,4 +1,4 @@
-"""What runs on other people's machines is valid for their hosts, and calls the README's commands."""
+"""The files for other people's machines are valid, and call nothing but the README's commands."""
 
 from __future__ import annotations
 
