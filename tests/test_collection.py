@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import SLOW
+
 ROOT = Path(__file__).resolve().parents[1]
 COLLECT = """
 import json, pathlib, sys, time
@@ -74,3 +76,9 @@ def test_names_that_hold_the_clock_are_seen(tmp_path, values):
     (there,) = collect(tmp_path / "names.json", ["-c", str(tmp_path / "pytest.ini"), str(tmp_path)])
     assert "test_it.py::test_it[" in here
     assert there.split("::")[-1] not in here
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_what_is_called_slow_is_there(name):
+    path, _, function = name.partition("::")
+    assert f"def {function}" in (ROOT / path).read_text(encoding="utf-8")
