@@ -114,11 +114,24 @@ def lab(
     raise typer.Exit(code)
 
 
-@app.command("test", help=COMMANDS["test"], context_settings=_FOR_PYTEST)
-def prove_all(context: typer.Context) -> None:
+@app.command(
+    "test",
+    help=f"{COMMANDS['test']} NN… tests these lessons and exercises; all else goes to pytest.",
+    options_metavar="[--quick | NN… | PATH…] [OPTIONS OF PYTEST]",
+    context_settings=_FOR_PYTEST,
+)
+def prove_all(
+    context: typer.Context,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="What takes two minutes, and the notebooks that you have changed."
+        ),
+    ] = False,
+) -> None:
     from coursekit.course.testing.suite import prove
 
-    raise typer.Exit(prove(context.args))
+    raise typer.Exit(prove(context.args, quick=quick))
 
 
 @app.command(help=COMMANDS["doctor"])

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,30 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 AT_HAND = ROOT.parent / "shared" / "data"
 REAL = {"mnist": AT_HAND / "mnist", "cifar10": AT_HAND / "cifar10-images.zip"}
+PATIENCE = 300  # seconds: what takes a moment may take a hundred times as long on a busy machine
+# Beside those marked so: what trains for long, starts kernels, installs, or starts many processes.
+SLOW = (
+    "tests/analysis/test_uncertainty.py",
+    "tests/course/notebooks/test_build.py",
+    "tests/course/notebooks/test_execute.py",
+    "tests/course/notebooks/test_nbval.py",
+    "tests/course/notebooks/test_run.py",
+    "tests/course/test_bootstrap.py",
+    "tests/course/test_packaging.py",
+    "tests/datasets/test_embedded.py::test_a_small_network_learns_shapes",
+    "tests/datasets/test_realdata.py",
+    "tests/experiments/study/test_cluster.py",
+    "tests/experiments/study/test_runner.py",
+    "tests/experiments/study/test_training.py",
+    "tests/experiments/test_tuning.py",
+    "tests/nets/test_recommend.py::test_a_recommended_net_learns",
+    "tests/nets/test_transfer.py::test_frozen_weights_do_not_move_and_the_others_do",
+    "tests/training/test_callbacks.py",
+    "tests/training/test_fit.py",
+    "tests/training/test_one_cycle.py",
+    "tests/training/test_range_test.py",
+    "tests/training/test_runs.py",
+)
 
 os.environ["COURSEKIT_DATA"] = str(ROOT / ".cache" / "data")
 os.environ["COURSEKIT_OFFLINE"] = "1"
@@ -42,36 +68,72 @@ def _absent() -> dict[str, str]:
     }
 
 
-def _import_real_data() -> None:
+def _import_real_data(names: Iterable[str]) -> None:
+    """Import what lies at hand, once: another process that needs it waits, the others go on."""
+    from coursekit.base.files import locked
     from coursekit.datasets import import_data
 
-    for name in _absent():
-        if REAL[name].exists():
-            print(f"Importing the real {name} into .cache/data, once.", flush=True)
-            import_data(name, REAL[name])
+    if not any(name in _absent() and REAL[name].exists() for name in names):
+        return
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    with locked(ROOT / ".cache" / "import.lock"):
+        for name in names:
+            if name in _absent() and REAL[name].exists():
+                import_data(name, REAL[name])
+
+
+class _CollectedNames:
+    """Keep the tests' names as they are found, before some are left out or their order is drawn."""
+
+    def __init__(self, config: pytest.Config):
+        config.collected_names = self.names = []
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.names.append(item.nodeid)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # With pytest-xdist the first process collects nothing, but comes before all others.
-    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
-        _import_real_data()
+    config.pluginmanager.register(_CollectedNames(config))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is slow; with several processes it comes first, so that none is left with it."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_report_header() -> list[str]:
     absent = _absent()
-    return [f"real data: {absent.get(name, f'{name} is in .cache/data')}" for name in REAL]
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    needed = any(item.get_closest_marker("realdata") for item in session.items)
-    if needed and not hasattr(session.config, "workerinput"):
-        _import_real_data()
+    return [
+        f"real data: {'at hand, imported when needed' if REAL[name].exists() else absent[name]}"
+        if name in absent
+        else f"real data: {name} is in .cache/data"
+        for name in REAL
+    ]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("realdata")
     if marker is not None:
+        names = marker.args or tuple(REAL)
+        _import_real_data(names)
         absent = _absent()
-        for name in marker.args or REAL:
+        for name in names:
             if name in absent:
                 pytest.skip(absent[name])
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Wait for an event: `wait_until(path.exists)`. The limit is for a hung machine only."""
+
+    def wait(happened: Callable[[], object]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not happened():
+            assert time.monotonic() < end, f"it did not happen within {PATIENCE} s"
+            time.sleep(0.02)
+
+    return wait

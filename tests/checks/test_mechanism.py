@@ -372,7 +372,7 @@ def test_endless_answer_is_stopped_in_a_thread_too():
     verdicts = []
     thread = threading.Thread(target=lambda: verdicts.append(run(slow_task(0.2), (endless,))))
     thread.start()
-    thread.join(timeout=60)
+    thread.join()
     assert verdicts[0].outcome == "crashed"
 
 

@@ -217,15 +217,16 @@ def test_more_bytes_than_the_file_can_hold_are_refused(server, fresh):
 
 
 def test_a_slow_but_steady_server_is_waited_for(server, monkeypatch):
-    monkeypatch.setattr(download, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(download, "STALL_SECONDS", 4.0)  # in all it takes longer, no pause does
 
     def slow(handler, data):
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
-        for start in range(0, len(data), 40):
-            handler.wfile.write(data[start : start + 40])
-            server.wait(0.3)
+        size = len(data) // 10 + 1
+        for start in range(0, len(data), size):
+            handler.wfile.write(data[start : start + size])
+            server.wait(0.5)
 
     server.answers[LABELS] = slow
     assert fetch("mnist").source == "official"
@@ -240,7 +241,7 @@ def test_a_stalled_server_is_left(server, monkeypatch):
         handler.end_headers()
         handler.wfile.write(data[:50])
         handler.wfile.flush()
-        server.wait(10)
+        server.wait(600)
 
     server.answers[IMAGES] = stall
     with pytest.raises(DataError, match="was cut or stalled"):
@@ -249,7 +250,7 @@ def test_a_stalled_server_is_left(server, monkeypatch):
 
 def test_a_server_that_never_answers_is_given_up_and_remembered(server, small, monkeypatch, capsys):
     monkeypatch.setattr(download, "ANSWER_SECONDS", 0.3)
-    server.answers[IMAGES] = lambda handler, data: server.wait(10)
+    server.answers[IMAGES] = lambda handler, data: server.wait(600)
     assert ck.load("mnist", n_valid=500).source == "embedded"
     assert "STAND-IN DATA" in capsys.readouterr().out
     assert ck.load("mnist", n_valid=500).source == "embedded"
@@ -285,7 +286,7 @@ def test_a_refused_connection_is_a_sentence(server, monkeypatch):
 
 def test_a_name_that_does_not_resolve_in_time_is_given_up(server, monkeypatch):
     monkeypatch.setattr(download, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: server.wait(10) or [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: server.wait(600) or [])
     with pytest.raises(DataError, match="did not answer within"):
         fetch("mnist")
     server.closing.set()
@@ -382,7 +383,7 @@ def test_nothing_is_written_to_stderr(server, capfd):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs kill -9")
-def test_a_killed_download_goes_on_in_the_next_run(server, tiny, fresh):
+def test_a_killed_download_goes_on_in_the_next_run(server, tiny, fresh, wait_until):
     half = len(tiny.files[IMAGES]) // 2
 
     def half_then_wait(handler, data):
@@ -391,16 +392,13 @@ def test_a_killed_download_goes_on_in_the_next_run(server, tiny, fresh):
         handler.end_headers()
         handler.wfile.write(data[:half])
         handler.wfile.flush()
-        server.wait(30)
+        server.wait(600)
 
     server.answers[IMAGES] = half_then_wait
     script = "from coursekit.datasets import fetch; fetch('mnist')"
     process = subprocess.Popen([sys.executable, "-c", script])
     part = fresh / ".downloads" / "mnist" / f"{IMAGES}.part"
-    for _ in range(300):
-        if part.exists() and part.stat().st_size > 1000:
-            break
-        time.sleep(0.1)
+    wait_until(lambda: part.exists() and part.stat().st_size > 1000)
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = part.stat().st_size

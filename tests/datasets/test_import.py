@@ -312,6 +312,7 @@ def test_too_many_files_are_refused(tmp_path, maker, monkeypatch):
         ("a.tar.gz", gzip.compress(b"x" * 5000)[:-9], "neither a folder nor a readable"),
         ("empty", b"", "neither a folder nor a readable"),
     ],
+    ids=["text", "text in gzip", "a cut gzip", "nothing"],
 )
 def test_a_file_that_is_no_archive_is_refused(tmp_path, name, data, message):
     (tmp_path / name).write_bytes(data)
@@ -379,7 +380,7 @@ def test_an_import_killed_midway_leaves_nothing(tmp_path, fresh):
         "def decode(*arguments):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 300: print('halfway', flush=True)\n"
-        "    if len(calls) > 300: __import__('time').sleep(60)\n"
+        "    if len(calls) > 300: __import__('time').sleep(600)\n"
         "    return real(*arguments)\n"
         "image_folders.decode = decode\n"
         "datasets.import_data('cifar10', sys.argv[1])\n"

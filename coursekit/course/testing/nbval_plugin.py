@@ -2,6 +2,8 @@
 
 Loaded with `pytest -p coursekit.course.testing.nbval_plugin`. nbval waits for a cell's whole time
 limit where its kernel has died, does not look at stderr, and runs notebooks in their own folder.
+Here a lesson also runs twice, on the embedded and on the real data, and each check of an unsolved
+exercise must say that nothing was attempted.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import pytest
 from nbval import plugin as nbval
 from nbval.kernel import RunningKernel
 
-from coursekit.course.notebooks.cells import where
+from coursekit.checks.engine.verdict import NOT_ATTEMPTED
+from coursekit.course.notebooks.cells import named, texts, where
 from coursekit.course.notebooks.execute import death
 
 _KERNEL_SILENT_SECONDS = 1.0
@@ -69,14 +72,49 @@ class WatchedKernel(RunningKernel):
         self._scratch.cleanup()
 
 
+class OnRealData(nbval.IPyNbFile):
+    """A lesson that runs on the real data."""
+
+    def setup(self) -> None:
+        """Start its kernel, which finds the data in the folder given."""
+        before = os.environ.get("COURSEKIT_DATA")
+        _set({"COURSEKIT_DATA": self.config.getoption("--real-data")})
+        try:
+            super().setup()
+        finally:
+            _set({"COURSEKIT_DATA": before})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--real-data", metavar="FOLDER", help="run the lessons on these data, too")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     nbval.RunningKernel = WatchedKernel
 
 
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Give a lesson that uses a data set its second run; nbval gives every notebook its first."""
+    if not parent.config.getoption("--real-data") or file_path.suffix != ".ipynb":
+        return None
+    nb = nbformat.read(file_path, as_version=4)
+    if file_path.parent.name != "notebooks" or not nb.metadata.get("coursekit", {}).get(
+        "data", True
+    ):
+        return None
+    name = f"{parent.name}/{file_path.name} on the real data"
+    return OnRealData.from_parent(parent, path=file_path, nodeid=name)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long in front, so that no process is left alone with it at the end."""
     for item in items:
         if isinstance(item, nbval.IPyNbCell):
             item.output_timeout = _OUTPUT_SECONDS
+    order = ("notebooks", "solutions", "exercises")
+    items.sort(
+        key=lambda item: (order.index(item.path.parent.name), type(item.parent) is nbval.IPyNbFile)
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -111,6 +149,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     written = [out.text for out in item.test_outputs or [] if out.get("name") == "stderr"]
     if written:
         raise _failure(item, f"writes to stderr:\n{''.join(written)}")
+    if item.path.parent.name == "exercises" and named(item.cell, "check"):
+        said = [text for output in item.test_outputs or [] for text in texts(output)]
+        if not any(NOT_ATTEMPTED in text for text in said):
+            raise _failure(
+                item, f"expected the check of an untouched task to say {NOT_ATTEMPTED!r}."
+            )
     return result
 
 

@@ -1,50 +1,54 @@
-"""The notebooks' half of `python -m coursekit test`: nbval over everything that is built."""
+"""The notebooks' half of `python -m coursekit test`: nbval over what is built."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from coursekit.base.environment import ROOT
-from coursekit.course.notebooks.catalogue import KINDS, built
+from coursekit.base.machine import cores, threads_each
+from coursekit.course.notebooks.catalogue import KINDS, Notebook
 from coursekit.course.notebooks.execute import environment
 
 AT_ONCE = 2  # notebooks: each kernel with TensorFlow may need 2 GB
 CELL_SECONDS = 300
-_INTERRUPTED, _NOTHING_CHOSEN = 2, 5  # exit statuses of pytest
+_NOTHING_CHOSEN = 5  # exit status of pytest
 
 
-def run_all(extra_args: Sequence[str] = (), *, root: Path | None = None) -> int:
-    """Run nbval over the built notebooks; return 0 if all is well, else pytest's exit status.
+def run_notebooks(
+    chosen: Sequence[Notebook],
+    options: Sequence[str] = (),
+    *,
+    root: Path = ROOT,
+    on_real_data: bool = True,
+) -> int:
+    """Run nbval over these notebooks; return 0 if all is well, else pytest's exit status.
 
-    Pass 1 runs lessons, exercises and solutions on the embedded data, pass 2 the lessons on the
-    real data where `.cache/data` holds them. Both without a network, in the profile "quick". Only
-    cells tagged nbval-check-output have their outputs compared. `extra_args` go to pytest.
+    All run on the embedded data. Lessons that use a data set run once more on the real ones, where
+    `.cache/data` holds any. Always without a network and in the profile "quick". Only cells tagged
+    nbval-check-output have their outputs compared. `options` go to pytest.
     """
-    root = root or ROOT
+    if not chosen:
+        return 0
     cache = root / ".cache"
-    folders = [kind for kind in KINDS if built(root, [kind])]
-    if not folders:
-        print("No notebook is built yet; run: python -m coursekit build", file=sys.stderr)
-        return 1
-    _say(f"Notebooks, pass 1: {', '.join(folders)} on the embedded data")
-    code = _nbval(root, folders, cache / "embedded", extra_args)
-    if code == _INTERRUPTED:
-        return code
-    real = real_data(cache / "data")
-    if not real:
+    lessons = any(notebook.kind == KINDS[0] for notebook in chosen)
+    real = real_data(cache / "data") if on_real_data and lessons else []
+    counts = Counter(notebook.kind for notebook in chosen)
+    what = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
+    _say(f"On the embedded data: {what}.")
+    if real:
+        _say(f"The lessons once more on the real data: {', '.join(real)}.")
+    elif on_real_data and lessons:
         _say(
-            "Notebooks, pass 2 (the lessons on real data) is skipped: .cache/data holds no real "
-            "data set. To import one: python -m coursekit data import NAME PATH"
+            "The lessons are not run on real data: .cache/data holds no real data set. To import "
+            "one: python -m coursekit data import NAME PATH"
         )
-        return code
-    if "notebooks" not in folders:
-        return code
-    _say(f"Notebooks, pass 2: the lessons on the real data of {', '.join(real)}")
-    return max(code, _nbval(root, ["notebooks"], cache / "data", extra_args))
+    if real:
+        options = [f"--real-data={cache / 'data'}", *options]
+    return _nbval(root, chosen, cache / "embedded", options)
 
 
 def real_data(folder: Path) -> list[str]:
@@ -60,38 +64,20 @@ def real_data(folder: Path) -> list[str]:
     return done.stdout.split()
 
 
-def _nbval(root: Path, folders: Sequence[str], data: Path, extra_args: Sequence[str]) -> int:
+def _nbval(root: Path, chosen: Sequence[Notebook], data: Path, options: Sequence[str]) -> int:
     data.mkdir(parents=True, exist_ok=True)
-    workers = min(AT_ONCE, _cores(), len(built(root, folders)))
-    threads = str(max(1, _cores() // workers))
-    variables = environment(profile="quick") | {
-        "COURSEKIT_DATA": str(data),
-        "COURSEKIT_OFFLINE": "1",
-        "OMP_NUM_THREADS": threads,
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": threads,
-    }
-    command = [sys.executable, "-m", "pytest", *folders, "--rootdir=."]
-    command += [
-        "-p",
-        "coursekit.course.testing.nbval_plugin",
-        "-o",
-        "addopts=",
-        "-o",
-        "filterwarnings=",
-    ]
+    workers = min(AT_ONCE, cores(), len(chosen))
+    variables = environment(profile="quick") | threads_each(workers)
+    variables |= {"COURSEKIT_DATA": str(data), "COURSEKIT_OFFLINE": "1"}
+    command = [sys.executable, "-m", "pytest", *(notebook.label for notebook in chosen)]
+    command += ["--rootdir=.", "-o", "addopts=", "-o", "filterwarnings=", "-p", "no:randomly"]
+    command += ["-p", "coursekit.course.testing.nbval_plugin"]
     command += ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS}"]
     command += ["-q", "-rfs", f"--color={'yes' if sys.stdout.isatty() else 'no'}"]
-    command += ["-n", str(workers), "--dist=loadfile", *extra_args]
+    command += ["-n", str(workers), "--dist=loadfile", "--no-loadscope-reorder", *options]
     code = subprocess.run(command, cwd=root, env=variables, check=False).returncode
-    return 0 if code == _NOTHING_CHOSEN and extra_args else code
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return 0 if code == _NOTHING_CHOSEN and options else code
 
 
 def _say(text: str) -> None:
-    print(f"\n{text}", flush=True)
+    print(text, flush=True)

@@ -2,80 +2,94 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from coursekit.base.environment import ROOT
+from coursekit.course.notebooks.catalogue import Notebook, built, choose
+from coursekit.course.testing import tally
+from coursekit.course.testing.changes import changed_notebooks
+from coursekit.course.testing.notebooks import run_notebooks
+from coursekit.errors import ArgumentError
 
-_TALLY = "COURSEKIT_TALLY"
-_OUTCOMES = ("failed", "passed", "skipped", "xfailed", "xpassed", "error")
 _AT_ONCE = 2  # processes: each one with TensorFlow takes more than a gigabyte
+_IN_PARALLEL = ("-n", str(_AT_ONCE), "--dist=worksteal")
+_IN_RANDOM_ORDER = ("-p", "randomly")
+_INTERRUPTED = 2  # exit status of pytest
+# What belongs to one notebook: these tests, where their names hold its number.
+_OF_A_NOTEBOOK = ("tests/checks", "tests/course/notebooks/test_stored.py", "tests/test_style.py")
 
 
-def prove(arguments: Sequence[str] = ()) -> int:
-    """Run every test of the course; return 0 only if all of them pass.
+def prove(arguments: Sequence[str] = (), *, quick: bool = False) -> int:
+    """Run the tests that the arguments ask for; return 0 only if all of them pass.
 
-    With arguments, pytest alone runs, with these: files, `-k`, `-x`, whatever it takes. Without,
-    the package's tests are followed by nbval over the notebooks, and a line of pytest's kind closes
-    the whole: how many passed, failed and were skipped, in how many seconds.
+    Without arguments it is all of them: the package's, in random order, then the notebooks. With
+    `quick` it is what takes two minutes: no test marked slow, and only the notebooks that have
+    changed. Numbers in front ask for lessons and exercises, with all that belongs to them. Options
+    that follow go to pytest. Any other arguments are pytest's alone.
+
+    Raises ArgumentError for a number that no notebook has, or numbers with `quick`.
     """
+    numbers = list(takewhile(str.isdecimal, arguments))
+    options = list(arguments[len(numbers) :])
+    if quick and numbers:
+        raise ArgumentError("test: expected --quick or the numbers of notebooks, got both.")
+    if numbers:
+        chosen = choose(numbers, built(ROOT))
+        return _both([*_OF_A_NOTEBOOK, "-k", _names_of(numbers)], chosen, options)
+    if quick:
+        chosen, since = changed_notebooks(ROOT)
+        print(f"Notebooks that have changed: {_listed(chosen)} ({since}).", flush=True)
+        return _both(["-m", "not slow"], chosen, options, on_real_data=False)
     if arguments:
-        return _pytest(arguments)
-    from coursekit.course.testing.notebooks import run_all
+        return _pytest([*_IN_RANDOM_ORDER, "--durations=10", "--durations-min=1", *arguments])
+    if not (chosen := built(ROOT)):
+        print("No notebook is built yet; run: python -m coursekit build", file=sys.stderr)
+        return 1
+    return _both([], chosen, options)
 
+
+def _both(
+    tests: Sequence[str],
+    chosen: Sequence[Notebook],
+    options: Sequence[str],
+    *,
+    on_real_data: bool = True,
+) -> int:
+    """Run these tests, then these notebooks; close with what took long and a line for both."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="coursekit-") as folder:
-        tally = Path(folder) / "tally.jsonl"
-        os.environ[_TALLY] = str(tally)
-        os.environ["PYTEST_ADDOPTS"] = f"-p {__name__} {os.environ.get('PYTEST_ADDOPTS', '')}"
-        codes = [_pytest(["-n", str(_AT_ONCE)]), run_all([])]
-        counts = _counts(tally)
-    if any(codes) and not counts["failed"]:
-        counts["error"] = counts["error"] or 1  # a run that broke off before its own summary
-    print(f"\n{closing_line(counts, time.monotonic() - started)}", flush=True)
+        file = Path(folder) / "tally.jsonl"
+        options = ["-p", tally.__name__, f"--tally={file}", *options]
+        codes = [_pytest([*_IN_RANDOM_ORDER, *_IN_PARALLEL, *tests, *options])]
+        if codes[0] != _INTERRUPTED:
+            codes.append(run_notebooks(chosen, options, on_real_data=on_real_data))
+        found = tally.read(file)
+    if any(codes) and not found.counts["failed"]:
+        found.counts["error"] = found.counts["error"] or 1  # a run broke off before its summary
+    lines = [*found.slowest(), found.closing_line(time.monotonic() - started)]
+    print("", *lines, sep="\n", flush=True)
     return 1 if any(codes) else 0
 
 
-def closing_line(counts: Counter[str], seconds: float) -> str:
-    """Return the last line of the whole, as pytest writes it.
+def _names_of(numbers: Sequence[str]) -> str:
+    """Return what pytest's -k takes: the numbers as they stand in the names of tests.
 
-    >>> closing_line(Counter(passed=410, skipped=3, failed=0), 312.4)
-    '===== 410 passed, 3 skipped in 312.40s ====='
+    >>> _names_of(["9"])
+    'ruff or [09- or [09_ or /09_'
     """
-    parts = [f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES if counts[outcome]]
-    return f"===== {', '.join(parts) or 'no tests ran'} in {seconds:.2f}s ====="
+    marks = [f"{before}{int(number):02}{after}" for number in numbers
+             for before, after in (("[", "-"), ("[", "_"), ("/", "_"))]  # fmt: skip
+    return " or ".join(["ruff", *marks])
 
 
-def pytest_configure(config: Any) -> None:
-    """Take the tally's address out of the environment: a pytest that a test starts must not count.
-
-    This function and the next one are pytest's hooks; `prove` loads the module as a plugin.
-    """
-    os.environ.pop("PYTEST_ADDOPTS", None)
-    config.coursekit_tally = os.environ.pop(_TALLY, None)
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
-    """Append the counts of one pytest run to the tally."""
-    stats = {outcome: len(terminalreporter.stats.get(outcome, ())) for outcome in _OUTCOMES}
-    with Path(config.coursekit_tally).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(stats) + "\n")
-
-
-def _counts(tally: Path) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    if tally.exists():
-        for line in tally.read_text(encoding="utf-8").splitlines():
-            counts.update(json.loads(line))
-    return counts
+def _listed(chosen: Sequence[Notebook]) -> str:
+    return ", ".join(notebook.label for notebook in chosen) or "none"
 
 
 def _pytest(arguments: Sequence[str]) -> int:

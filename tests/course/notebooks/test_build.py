@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -172,12 +171,12 @@ def _no_space(self, target):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_a_killed_build_leaves_the_old_file(root):
+def test_a_killed_build_leaves_the_old_file(root, wait_until):
     from .conftest import Course
 
     marker = root / "started"
     source = Course(root).lesson_with(
-        f"from pathlib import Path\nPath({str(marker)!r}).touch()\nimport time\ntime.sleep(60)"
+        f"from pathlib import Path\nPath({str(marker)!r}).touch()\nimport time\ntime.sleep(600)"
     )
     before = (root / LESSON).read_bytes()
     program = (
@@ -186,10 +185,7 @@ def test_a_killed_build_leaves_the_old_file(root):
         f"build.build_source(Path({str(root)!r}), {source!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
-    for _ in range(600):
-        if marker.exists() or process.poll() is not None:
-            break
-        time.sleep(0.1)
+    wait_until(lambda: marker.exists() or process.poll() is not None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert marker.exists()
