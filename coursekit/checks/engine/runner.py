@@ -11,7 +11,8 @@ from traceback import walk_tb
 from typing import Any
 
 from coursekit.base.environment import ROOT
-from coursekit.checks.engine.side_effects import TimeUp, held_back, seeds_kept, time_limit
+from coursekit.base.state import random_states_kept
+from coursekit.checks.engine.side_effects import TimeUp, held_back, time_limit
 from coursekit.checks.engine.stubs import is_untouched
 from coursekit.checks.engine.tasks import Task
 from coursekit.checks.engine.verdict import CORRECT, CRASHED, NOT_ATTEMPTED, WRONG, Verdict, Wrong
@@ -45,7 +46,7 @@ def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
     if any(is_untouched(answer, task.given) for answer in answers):
         return Verdict(task.name, task.title, NOT_ATTEMPTED)
     outcome, reason, where, printed = CORRECT, "", "", ""
-    with seeds_kept(), held_back() as output:
+    with random_states_kept(), held_back() as output:
         try:
             with time_limit(task.seconds):
                 task.check(*answers)

@@ -1,18 +1,14 @@
-"""While a check runs: the learner's output is held back, seeds are kept, time is limited."""
+"""While a check runs: the learner's output is held back and time is limited."""
 
 from __future__ import annotations
 
 import ctypes
 import io
 import logging
-import random
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-
-import numpy as np
 
 _KEPT_CHARACTERS = 20_000
 
@@ -45,47 +41,6 @@ def held_back() -> Iterator[io.StringIO]:
             yield output
         finally:
             logging.disable(disabled)
-
-
-@contextmanager
-def seeds_kept() -> Iterator[None]:
-    """Put every global random generator back: Python, NumPy, Keras and TensorFlow."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with ExitStack() as stack:
-        if "keras" in sys.modules and "tensorflow" in sys.modules:
-            stack.enter_context(_keras_seeds_kept())
-        try:
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
-
-
-@contextmanager
-def _keras_seeds_kept() -> Iterator[None]:
-    # Keras and TensorFlow can set a seed but cannot tell how far a generator has come: private
-    # names are the only way. A test fails if they move.
-    import tensorflow as tf
-    from keras.src.backend.common import global_state
-    from tensorflow.python.eager import context
-
-    names = ("global_seed_generator", "global_random_seed")
-    found = {name: global_state.get_global_attribute(name) for name in names}
-    generator = found["global_seed_generator"]
-    generator_state = None if generator is None else np.array(generator.state)
-    eager = context.context()
-    seed = eager._seed
-    operations = eager._rng.getstate() if seed is not None else None
-    try:
-        yield
-    finally:
-        for name, value in found.items():
-            global_state.set_global_attribute(name, value)
-        if generator is not None:
-            generator.state.assign(generator_state)
-        if operations is not None and (eager._seed != seed or eager._rng.getstate() != operations):
-            tf.random.set_seed(seed)
-            eager._rng.setstate(operations)
 
 
 @contextmanager
