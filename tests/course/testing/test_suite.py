@@ -100,7 +100,7 @@ def test_no_notebook_is_a_failure_that_says_what_to_do(here, capfd):
 def test_a_number_chooses_all_that_belongs_to_a_notebook(asked):
     assert suite.prove(["9", "-x"]) == 0
     (_, words), notebooks = asked
-    assert words[words.index("-k") + 1] == "ruff or [09- or [09_ or /09_"
+    assert words[words.index("-k") + 1] == "ruff or floors or [09- or [09_ or /09_"
     assert words[-1] == "-x"
     name = "09_learning_rate_schedules.ipynb"
     labels = [f"{kind}/{name}" for kind in ("notebooks", "exercises", "solutions")]
