@@ -95,12 +95,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Give a lesson that uses a data set its second run; nbval gives every notebook its first."""
-    if not parent.config.getoption("--real-data") or file_path.suffix != ".ipynb":
+    lesson = file_path.suffix == ".ipynb" and file_path.parent.name == "notebooks"
+    if not lesson or not parent.config.getoption("--real-data"):
         return None
-    nb = nbformat.read(file_path, as_version=4)
-    if file_path.parent.name != "notebooks" or not nb.metadata.get("coursekit", {}).get(
-        "data", True
-    ):
+    note = nbformat.read(file_path, as_version=4).metadata.get("coursekit", {})
+    if note.get("data") == {}:  # used none when it was built
         return None
     name = f"{parent.name}/{file_path.name} on the real data"
     return OnRealData.from_parent(parent, path=file_path, nodeid=name)
@@ -111,10 +110,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, nbval.IPyNbCell):
             item.output_timeout = _OUTPUT_SECONDS
-    order = ("notebooks", "solutions", "exercises")
-    items.sort(
-        key=lambda item: (order.index(item.path.parent.name), type(item.parent) is nbval.IPyNbFile)
-    )
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    turns = {"notebooks": 0, "solutions": 1}
+    return turns.get(item.path.parent.name, 2), not isinstance(item.parent, OnRealData)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -81,11 +81,11 @@ def _names_of(numbers: Sequence[str]) -> str:
     """Return what pytest's -k takes: the numbers as they stand in the names of tests.
 
     >>> _names_of(["9"])
-    'ruff or [09- or [09_ or /09_'
+    'ruff or floors or [09- or [09_ or /09_'
     """
     marks = [f"{before}{int(number):02}{after}" for number in numbers
              for before, after in (("[", "-"), ("[", "_"), ("/", "_"))]  # fmt: skip
-    return " or ".join(["ruff", *marks])
+    return " or ".join(["ruff", "floors", *marks])
 
 
 def _listed(chosen: Sequence[Notebook]) -> str:

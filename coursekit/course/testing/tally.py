@@ -59,7 +59,9 @@ def pytest_addoption(parser: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
-    """Add one run's counts and seconds to the tally."""
+    """Add one run's counts and seconds to the tally; pytest-xdist's workers leave it alone."""
+    if hasattr(config, "workerinput"):
+        return
     stats = terminalreporter.stats
     run = {
         "counts": {outcome: len(stats.get(outcome, ())) for outcome in OUTCOMES},

@@ -27,14 +27,18 @@ def test_d(): pass
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A course of one test file in a folder of its own, run in one process to be quick."""
+    """A course of one test file in a folder of its own."""
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow\n")
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "01_a.ipynb").touch()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(suite, "ROOT", tmp_path)
-    monkeypatch.setattr(suite, "_IN_PARALLEL", ())
     return tmp_path
+
+
+@pytest.fixture
+def in_one_process(monkeypatch):
+    monkeypatch.setattr(suite, "_IN_PARALLEL", ())
 
 
 @pytest.fixture
@@ -67,11 +71,17 @@ def test_it_closes_with_the_counts_of_all_and_passes_only_if_all_did(here, monke
     assert re.search(r"Using --randomly-seed=\d+", said)
     assert re.search(r"The slowest:\n +\d+\.\d s  test_here\.py::test_", said)
     assert re.fullmatch(r"===== 2 passed in [\d.]+s =====", said.splitlines()[-1])
-    notebooks_end(monkeypatch, 1)  # broke off before its own summary
+
+
+@pytest.mark.usefixtures("in_one_process")
+def test_a_half_that_broke_off_before_its_summary_is_an_error(here, monkeypatch, capfd):
+    (here / "test_here.py").write_text(GOOD)
+    notebooks_end(monkeypatch, 1)
     assert suite.prove() == 1
     assert last_line(capfd).startswith("===== 2 passed, 1 error in ")
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_each_outcome_is_counted_and_the_quick_run_leaves_the_slow_out(here, monkeypatch, capfd):
     (here / "test_here.py").write_text(MIXED)
     notebooks_end(monkeypatch, 0)
@@ -85,6 +95,7 @@ def test_each_outcome_is_counted_and_the_quick_run_leaves_the_slow_out(here, mon
     assert said[-1].startswith("===== 1 failed, 1 skipped, 1 error in ")
 
 
+@pytest.mark.usefixtures("in_one_process")
 def test_an_interrupted_first_half_ends_the_whole(here, monkeypatch, capfd):
     (here / "test_here.py").write_text("def test_a(): raise KeyboardInterrupt\n")
     monkeypatch.setattr(suite, "run_notebooks", lambda *given, **options: pytest.fail("went on"))
@@ -100,7 +111,7 @@ def test_no_notebook_is_a_failure_that_says_what_to_do(here, capfd):
 def test_a_number_chooses_all_that_belongs_to_a_notebook(asked):
     assert suite.prove(["9", "-x"]) == 0
     (_, words), notebooks = asked
-    assert words[words.index("-k") + 1] == "ruff or [09- or [09_ or /09_"
+    assert words[words.index("-k") + 1] == "ruff or floors or [09- or [09_ or /09_"
     assert words[-1] == "-x"
     name = "09_learning_rate_schedules.ipynb"
     labels = [f"{kind}/{name}" for kind in ("notebooks", "exercises", "solutions")]
