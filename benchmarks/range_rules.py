@@ -179,47 +179,45 @@ def judge(run: Run, record: dict) -> bool:
 
 
 class Row(NamedTuple):
-    """One rule: how often it is good, where its rates lie, and how far seeds drive them apart."""
+    """One rule: how good its rates are, where they lie, and how far seeds drive them apart."""
 
     rule: str
-    good: str
-    rate_to_best: float
-    quartiles: str
-    spread: float
-    worst_spread: float
-    spread_100: float
+    within_5_percent: str  # of the loss at the best rate
+    loss: float  # relative to that loss, the median over all runs
+    loss_90: float  # of ten runs nine are better
+    rate: float  # relative to the best rate, the median
+    quartiles: str  # of that
+    spread: float  # largest suggestion of the seeds / smallest, the median over nets and data
+    worst: float  # the largest
+    spread_100: float  # the same from 100 steps
     worst_100: float
 
 
 def table(records: list[dict]) -> Table:
     """Return one row for each rule over all records."""
-    rows = []
-    for name in records[0]["suggested"]:
-        good = [
-            loss <= 1.05 * best
-            for r in records
-            for loss, best in zip(r["losses"][name], r["best_losses"], strict=True)
-        ]
-        ratios = [
-            rate / r["best_rate"]
-            for r in records
-            for rate in r["suggested"][name][str(STEPS)]
-            if rate is not None
-        ]
-        low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-        spreads = [
-            [_spread(r["suggested"][name][str(steps)]) for r in records] for steps in (STEPS, SHORT)
-        ]
-        rows.append(
-            Row(
-                name,
-                f"{sum(good)} of {len(good)}",
-                float(middle),
-                f"{low:.2g} to {high:.2g}",
-                *(float(f(of_seeds)) for of_seeds in spreads for f in (np.median, np.max)),
-            )
-        )
-    return Table(rows)
+    return Table([_row(name, records) for name in RULES])
+
+
+def _row(name: str, records: list[dict]) -> Row:
+    losses = np.concatenate([np.divide(r["losses"][name], r["best_losses"]) for r in records])
+    rates = [
+        rate / r["best_rate"]
+        for r in records
+        for rate in r["suggested"][name][str(STEPS)]
+        if rate is not None
+    ]
+    low, middle, high = np.quantile(rates, [0.25, 0.5, 0.75])
+    spreads = [
+        [_spread(r["suggested"][name][str(steps)]) for r in records] for steps in (STEPS, SHORT)
+    ]
+    return Row(
+        name,
+        f"{100 * np.mean(losses <= 1.05):.0f}% of {len(losses)}",
+        *(float(np.quantile(losses, q, method="higher")) for q in (0.5, 0.9)),
+        float(middle),
+        f"{low:.2g} to {high:.2g}",
+        *(float(f(of_seeds)) for of_seeds in spreads for f in (np.median, np.max)),
+    )
 
 
 def _spread(rates: list[float | None]) -> float:
