@@ -1,6 +1,6 @@
 """Rules that suggest a learning rate from a range test, against the best rate of a grid.
 
-    python benchmarks/range_rules.py [--quick] [--held-out] [--json FILE]
+    python benchmarks/range_rules.py [--quick] [--development] [--json FILE]
 
 Every net trains on every data set for 400 steps of 32 images, each image seen once, at 13 constant
 rates (factor 10^(1/4); more where the best would be first or last) with three seeds. The loss
@@ -11,7 +11,7 @@ the lowest geometric mean; it is trained with five seeds. Range tests, with the 
 what a rule reads off the 400 steps the net trains again, same weights, same batches: that loss is
 compared with the best rate's of the same seed. For 100 steps it is interpolated on the grid.
 
-`--held-out` takes the nets on which the course's rule was made. `--json` adds a line to FILE after
+`--development` takes the nets on which the course's rule was made. `--json` adds a line to FILE after
 each net and data set; another run goes on from there, and trains only at suggestions that changed.
 """
 
@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 from _harness import header
-from _nets import HELD_OUT, NETS, Net
+from _nets import DEVELOPMENT, NETS, Net
 from _rules import slide, steepest, tenth_of_blow_up, tenth_of_minimum, valley
 
 import coursekit as ck
@@ -251,12 +251,12 @@ def images(name: str, standardized: bool) -> tuple[tf.Tensor, tf.Tensor]:
 @functools.lru_cache(maxsize=2)
 def trainer_for(net: str, shape: tuple[int, ...]) -> Trainer:
     """Return the compiled program of a net; data sets of one shape share it."""
-    return Trainer({**NETS, **HELD_OUT}[net], shape)
+    return Trainer({**NETS, **DEVELOPMENT}[net], shape)
 
 
 def train(net: str, data: str, seed: int, rates: np.ndarray) -> np.ndarray:
     """Return the losses of one run of a net on a data set."""
-    x, y = images(data, {**NETS, **HELD_OUT}[net].standardized)
+    x, y = images(data, {**NETS, **DEVELOPMENT}[net].standardized)
     return trainer_for(net, tuple(x.shape[1:])).losses(x, y, seed, rates)
 
 
@@ -264,10 +264,10 @@ def main() -> None:
     """Run the comparison and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a smoke test: one net, two seeds")
-    parser.add_argument("--held-out", action="store_true", help="the nets the rule was made on")
+    parser.add_argument("--development", action="store_true", help="the nets the rule was made on")
     parser.add_argument("--json", type=Path, help="file of results, one line each, to go on from")
     options = parser.parse_args()
-    nets = HELD_OUT if options.held_out else NETS
+    nets = DEVELOPMENT if options.development else NETS
     cases = [(net, data) for net in nets for data in DATA]
     if options.quick:
         cases = [("logistic regression, SGD" if nets is NETS else next(iter(nets)), "digits")]
