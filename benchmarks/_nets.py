@@ -60,7 +60,7 @@ NETS = {
     "2x64 tanh, RMSprop": Net(2, 64, "tanh", "glorot_uniform", _opt.RMSprop, 1e-3),
     "3x64 ReLU, AdamW": Net(3, 64, "relu", "he_normal", _opt.AdamW, 1e-3, standardized=True),
 }
-HELD_OUT = {
+DEVELOPMENT = {
     "1x128 ReLU, Nesterov": Net(
         1,
         128,

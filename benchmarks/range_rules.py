@@ -1,18 +1,18 @@
 """Rules that suggest a learning rate from a range test, against the best rate of a grid.
 
-    python benchmarks/range_rules.py [--quick] [--held-out] [--json FILE]
+    python benchmarks/range_rules.py [--quick] [--development] [--json FILE]
 
 Every net trains on every data set for 400 steps of 32 images, each image seen once, at 13 constant
-rates (factor 10^(1/4); more where the best would be the first or last) with three seeds. The loss
-reached is the mean over the last quarter of the steps: of images not seen before, so it is no more
-optimistic than a validation loss, and it averages over the wobble of the weights. The best rate has
-the lowest geometric mean over seeds. A range test with the defaults of `ck.lr_range_test` (1e-6 to
-10 in 400 steps, and in 100) then starts from the same weights, each rule reads its suggestion, and
-the net trains at it from these weights with the same batches. The loss counts as good when it is
-at most 5% above that of the best rate with the same seed.
+rates (factor 10^(1/4); more where the best would be first or last) with three seeds. The loss
+reached is the mean over the last quarter of the steps: of images not seen before, so no more
+optimistic than a validation loss, and averaged over the wobble of the weights. The best rate has
+the lowest geometric mean; it is trained with five seeds. Range tests, with the defaults of
+`ck.lr_range_test` (1e-6 to 10) in 400 and in 100 steps, start from these five seeds' weights. At
+what a rule reads off the 400 steps the net trains again, same weights, same batches: that loss is
+compared with the best rate's of the same seed. For 100 steps it is interpolated on the grid.
 
-`--held-out` takes the nets on which the constants of the course's own rule were chosen. `--json`
-adds a line to FILE after each net and data set, and skips those that are there.
+`--development` takes the nets on which the course's rule was made. `--json` adds a line to FILE after
+each net and data set; another run goes on from there, and trains only at suggestions that changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 from _harness import header
-from _nets import HELD_OUT, NETS, Net
+from _nets import DEVELOPMENT, NETS, Net
 from _rules import slide, steepest, tenth_of_blow_up, tenth_of_minimum, valley
 
 import coursekit as ck
@@ -179,47 +179,58 @@ def judge(run: Run, record: dict) -> bool:
 
 
 class Row(NamedTuple):
-    """One rule: how often it is good, where its rates lie, and how far seeds drive them apart."""
+    """One rule: how good its rates are, where they lie, and how far seeds drive them apart."""
 
     rule: str
-    good: str
-    rate_to_best: float
-    quartiles: str
-    spread: float
-    worst_spread: float
+    within_5_percent: str  # of the loss at the best rate
+    loss: float  # relative to that loss, the median over all runs
+    loss_90: float  # of ten runs nine are better
+    rate: float  # relative to the best rate, the median
+    quartiles: str  # of that
+    spread: float  # largest suggestion of the seeds / smallest, the median over nets and data
+    worst: float  # the largest
+    within_100: str  # the same three from 100 steps; the losses interpolated on the grid
     spread_100: float
     worst_100: float
 
 
 def table(records: list[dict]) -> Table:
     """Return one row for each rule over all records."""
-    rows = []
-    for name in records[0]["suggested"]:
-        good = [
-            loss <= 1.05 * best
-            for r in records
-            for loss, best in zip(r["losses"][name], r["best_losses"], strict=True)
-        ]
-        ratios = [
-            rate / r["best_rate"]
-            for r in records
-            for rate in r["suggested"][name][str(STEPS)]
-            if rate is not None
-        ]
-        low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-        spreads = [
-            [_spread(r["suggested"][name][str(steps)]) for r in records] for steps in (STEPS, SHORT)
-        ]
-        rows.append(
-            Row(
-                name,
-                f"{sum(good)} of {len(good)}",
-                float(middle),
-                f"{low:.2g} to {high:.2g}",
-                *(float(f(of_seeds)) for of_seeds in spreads for f in (np.median, np.max)),
-            )
-        )
-    return Table(rows)
+    return Table([_row(name, records) for name in RULES])
+
+
+def _row(name: str, records: list[dict]) -> Row:
+    losses = np.concatenate([np.divide(r["losses"][name], r["best_losses"]) for r in records])
+    rates = [q / r["best_rate"] for r in records for q in r["suggested"][name][str(STEPS)] if q]
+    low, middle, high = np.quantile(rates, [0.25, 0.5, 0.75])
+    spread, spread_100 = (
+        [_spread(r["suggested"][name][str(steps)]) for r in records] for steps in (STEPS, SHORT)
+    )
+    short = np.concatenate([_interpolated(r, r["suggested"][name][str(SHORT)]) for r in records])
+    return Row(
+        name,
+        _within(losses),
+        *(float(np.quantile(losses, q, method="higher")) for q in (0.5, 0.9)),
+        float(middle),
+        f"{low:.2g} to {high:.2g}",
+        *(float(f(spread)) for f in (np.median, np.max)),
+        _within(short),
+        *(float(f(spread_100)) for f in (np.median, np.max)),
+    )
+
+
+def _within(losses: np.ndarray) -> str:
+    return f"{100 * np.mean(losses <= 1.05):.0f}%"
+
+
+def _interpolated(record: dict, rates: list[float | None]) -> np.ndarray:
+    """Return the grid's losses at these rates, relative to the lowest; infinity outside of it."""
+    grid = np.log([float(rate) for rate in record["grid"]])
+    losses = np.log(list(record["grid"].values())).mean(axis=1)
+    usable = np.isfinite(losses)
+    at = np.log([rate or math.inf for rate in rates])
+    found = np.interp(at, grid[usable], losses[usable], left=math.inf, right=math.inf)
+    return np.exp(found - losses.min())
 
 
 def _spread(rates: list[float | None]) -> float:
@@ -240,12 +251,12 @@ def images(name: str, standardized: bool) -> tuple[tf.Tensor, tf.Tensor]:
 @functools.lru_cache(maxsize=2)
 def trainer_for(net: str, shape: tuple[int, ...]) -> Trainer:
     """Return the compiled program of a net; data sets of one shape share it."""
-    return Trainer({**NETS, **HELD_OUT}[net], shape)
+    return Trainer({**NETS, **DEVELOPMENT}[net], shape)
 
 
 def train(net: str, data: str, seed: int, rates: np.ndarray) -> np.ndarray:
     """Return the losses of one run of a net on a data set."""
-    x, y = images(data, {**NETS, **HELD_OUT}[net].standardized)
+    x, y = images(data, {**NETS, **DEVELOPMENT}[net].standardized)
     return trainer_for(net, tuple(x.shape[1:])).losses(x, y, seed, rates)
 
 
@@ -253,10 +264,10 @@ def main() -> None:
     """Run the comparison and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a smoke test: one net, two seeds")
-    parser.add_argument("--held-out", action="store_true", help="the nets the rule was made on")
+    parser.add_argument("--development", action="store_true", help="the nets the rule was made on")
     parser.add_argument("--json", type=Path, help="file of results, one line each, to go on from")
     options = parser.parse_args()
-    nets = HELD_OUT if options.held_out else NETS
+    nets = DEVELOPMENT if options.development else NETS
     cases = [(net, data) for net in nets for data in DATA]
     if options.quick:
         cases = [("logistic regression, SGD" if nets is NETS else next(iter(nets)), "digits")]
