@@ -7,7 +7,6 @@ section 3.3. The rate grows exponentially from batch to batch; the loss first fa
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ import numpy as np
 
 from coursekit.base.keras import keras, tf
 from coursekit.base.numbers import whole_number
+from coursekit.base.state import Snapshot, random_states_kept
 from coursekit.errors import ArgumentError
 from coursekit.training.arguments import without_loss_scale
+from coursekit.training.range_rules import suggestion, trough
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,8 +35,8 @@ class RangeTest:
         rates: learning rate of each step, shape (steps,).
         losses: each batch's own loss at that rate, before its update, shape (steps,).
         smoothed: losses averaged over a twentieth of all steps, centred, shape (steps,).
-        suggestion: a tenth of the rate at which the smoothed loss was lowest, just before it blew
-            up; NaN where the test cannot tell, `reason` then says why.
+        suggestion: half of the middle of the curve's trough (see `range_rules`); NaN where the
+            test cannot tell, `reason` then says why.
         diverged: whether the loss blew up before the largest rate was reached.
         reason: one sentence on how the suggestion came about.
     """
@@ -83,7 +84,7 @@ def lr_range_test(
     min_lr: float = 1e-6,
     max_lr: float = 10.0,
     batch_size: int = 32,
-    steps: int | None = None,
+    steps: int = 400,
     divergence: float = 4.0,
     seed: int = 0,
 ) -> RangeTest:
@@ -91,8 +92,8 @@ def lr_range_test(
 
     Every variable that a training step reads or writes is left bit for bit as found, whatever
     happens: the weights, the optimizer's rate, step counter, slots and loss scale, the seeds of
-    dropout and the state of each `tf.random.Generator`. So are the generators of Python and NumPy;
-    TensorFlow's eager one is not drawn from. A model that is not built yet is built. Batches are
+    dropout and the state of each `tf.random.Generator`. So are the global generators of Python,
+    NumPy, Keras and TensorFlow. A model that is not built yet is built. Batches are
     drawn from a shuffle by `seed`, and reshuffled when the data are used up.
 
     Args:
@@ -100,7 +101,8 @@ def lr_range_test(
         x, y: training data, shapes (n, ...) and (n, ...).
         min_lr, max_lr: first and last rate; the rates in between grow by a constant factor.
         batch_size: samples per step.
-        steps: number of rates tried; by default one epoch's worth, but from 100 to 500.
+        steps: number of rates tried; 400 by default. In fewer than about 60 for each power of ten
+            the blow-up comes late, and the suggestion is too high.
         divergence: stop when the smoothed loss exceeds the lowest so far by this factor, or is NaN.
         seed: of the shuffle.
 
@@ -122,8 +124,6 @@ def lr_range_test(
     x, y = _array("x", x), _array("y", y)
     _check(model, x, y, min_lr, max_lr, divergence)
     size = min(whole_number("batch_size", batch_size, least=1), len(x))
-    if steps is None:
-        steps = int(np.clip(math.ceil(len(x) / size), 100, 500))
     rates = np.geomspace(min_lr, max_lr, whole_number("steps", steps, least=1))
     losses: list[float] = []
     batches = _batches(len(x), size, np.random.default_rng(seed))
@@ -142,8 +142,8 @@ def lr_range_test(
                 break
     measured = np.array(losses)
     smoothed = _smooth(measured, half_width=max(1, round(steps / 40)))
-    suggestion, reason = _suggest(rates, smoothed, measured, diverged)
-    return RangeTest(rates[: len(losses)], measured, smoothed, suggestion, diverged, reason)
+    good_rate, reason = _suggest(rates, smoothed, measured, diverged)
+    return RangeTest(rates[: len(losses)], measured, smoothed, good_rate, diverged, reason)
 
 
 def _build(model: Any, x: np.ndarray, y: np.ndarray) -> None:
@@ -203,22 +203,21 @@ def _suggest(
         return math.nan, "the loss never fell; check the data, the labels and the initialisation"
     if not diverged and best > 0.95 * (len(smoothed) - 1):
         return math.nan, f"the loss still falls at {rates[best]:.2g}; raise max_lr"
-    return float(rates[best] / 10), f"the smoothed loss is lowest at a rate of {rates[best]:.2g}"
+    left, right = trough(rates[: len(smoothed)], smoothed)
+    return suggestion(rates[: len(smoothed)], smoothed), (
+        f"the trough lies between the rates {left:.2g} and {right:.2g}"
+    )
 
 
 @contextmanager
 def _left_as_found(step: Any, *batch: np.ndarray) -> Iterator[None]:
-    """Put back every variable that the step touches, and Python's and NumPy's generators."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    found: list[tuple[Any, np.ndarray]] = []
-    try:
-        found += [(v, v.numpy()) for v in step.get_concrete_function(*batch).graph.variables]
-        yield
-    finally:
-        for variable, value in found:
-            variable.assign(value)
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+    """Put back every variable that the step touches, and the global random states."""
+    with random_states_kept():
+        found = Snapshot(step.get_concrete_function(*batch).graph.variables)
+        try:
+            yield
+        finally:
+            found.restore()
 
 
 def _array(name: str, value: Any) -> np.ndarray:

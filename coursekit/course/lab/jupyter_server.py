@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from coursekit.base.environment import inherited
 from coursekit.course.bootstrap.environment import compile_beside
 from coursekit.course.lab.preferences import write_preferences
 from coursekit.errors import ArgumentError, CourseError
@@ -54,8 +55,9 @@ def environment(root: Path, *, offline: bool) -> dict[str, str]:
     The kernel is this interpreter's own, whatever kernels the user has installed elsewhere, and
     finds the package of this course first.
     """
-    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    kept = {name: value for name, value in os.environ.items() if name != "JUPYTER_PATH"}
+    here = inherited()
+    path = os.pathsep.join(filter(None, [str(root), here.get("PYTHONPATH")]))
+    kept = {name: value for name, value in here.items() if name != "JUPYTER_PATH"}
     own = {"PYTHONPATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
     return kept | own | ({"COURSEKIT_OFFLINE": "1"} if offline else {})
 
