@@ -55,8 +55,11 @@ class Workers:
             process = ProcessPoolExecutor(
                 1, env=self._threads, initializer=_live_with, initargs=[self._theirs]
             )
-        with _interrupts_held_back():
-            future = process.submit(function, *args)
+        try:
+            with _interrupts_held_back():
+                future = process.submit(function, *args)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            return self.submit(kind, function, *args)
         self._busy[future] = (kind, process)
         return future
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from concurrent.futures import wait
 
@@ -50,6 +51,16 @@ def test_a_process_that_dies_takes_no_other_task_with_it():
             result_of(crew.submit("", os._exit, 3))
         assert result_of(crew.submit("", abs, -1)) == 1
         assert result_of(other) == "done"
+
+
+def test_a_process_that_dies_between_two_tasks_is_replaced():
+    with Workers(1) as crew:
+        pid = result_of(crew.submit("", os.getpid))
+        os.kill(pid, signal.SIGTERM)
+        for thread in threading.enumerate():  # until its death is noticed here
+            if thread.name == "ExecutorManagerThread":
+                thread.join(120)
+        assert result_of(crew.submit("", os.getpid)) != pid
 
 
 def test_what_a_task_raises_comes_out_and_the_process_goes_on():
