@@ -12,8 +12,7 @@ what a rule reads off the 400 steps the net trains again, same weights, same bat
 compared with the best rate's of the same seed. For 100 steps it is interpolated on the grid.
 
 `--development` takes the nets on which the course's rule was made. `--json` adds a line to FILE
-after each net and data set; another run goes on from there, and trains only at suggestions that
-changed.
+after each net and data set; a later run goes on from there, and trains only where a rule changed.
 """
 
 from __future__ import annotations
