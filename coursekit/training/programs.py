@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from coursekit.base.aligned import aligned_copy, is_aligned
 from coursekit.base.console import say_once
 from coursekit.base.keras import keras, tf
 from coursekit.errors import ArgumentError
@@ -18,9 +19,8 @@ from coursekit.training.arguments import reason
 
 _KEPT_PER_MODEL = 4
 _KEPT_MODELS = 2
-_ALIGNMENT = 64  # bytes; TensorFlow's own, needed for an array that is used in place
 _LARGE = 1 << 24  # bytes
-_WORTH_COMPILING = 500  # steps
+WORTH_COMPILING = 500  # steps
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
 _NO_GRAPH_OPTIMIZER = "disable_meta_optimizer"
 # What tracing and XLA's compiler raise; no memory left, for one, is another matter.
@@ -71,13 +71,8 @@ def _on_device(array: np.ndarray) -> tf.Tensor:
     if array.nbytes < _LARGE or array.dtype == bool or tf.config.list_physical_devices("GPU"):
         return tf.constant(array)
     # tf.constant would hold two copies for a moment; a large data set is taken over as it is.
-    usable = array.flags.c_contiguous and array.flags.writeable
-    if not usable or array.ctypes.data % _ALIGNMENT:
-        memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
-        first = -memory.ctypes.data % _ALIGNMENT
-        aligned = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
-        aligned[...] = array
-        array = aligned
+    if not is_aligned(array):
+        array = aligned_copy(array)
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
@@ -115,7 +110,7 @@ class Loop:
     @property
     def compiled(self) -> bool:
         """Whether `advance` runs the XLA program."""
-        return self._for_xla and self._planned >= _WORTH_COMPILING
+        return self._for_xla and self._planned >= WORTH_COMPILING
 
     def plan(self, steps: int) -> None:
         """Say that `steps` more steps are to come."""

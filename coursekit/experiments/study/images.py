@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from coursekit.base.aligned import aligned_copy
 from coursekit.experiments.study.jobs import DataInfo
 from coursekit.experiments.study.variants import Budget
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 DATASET = "cifar10"
 _SPLIT_SEED = 42
-_ALIGNMENT = 64  # bytes; what TensorFlow needs to use an array in place
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def load_images(budget: Budget) -> Images:
     info, scaled = _info(data, budget), data.standardized()
     return Images(
         info,
-        _in_place(scaled.x_train),
+        aligned_copy(scaled.x_train),
         scaled.y_train,
         scaled.x_valid[: info.n_valid].copy(),
         scaled.y_valid[: info.n_valid],
@@ -78,12 +78,3 @@ def _info(data: Dataset, budget: Budget) -> DataInfo:
         min(n_valid, budget.n_valid or n_valid),
         min(n_test, budget.n_test or n_test),
     )
-
-
-def _in_place(array: np.ndarray) -> np.ndarray:
-    """Return a copy at an address from which TensorFlow uses it without another copy."""
-    memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % _ALIGNMENT
-    copy = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy

@@ -17,12 +17,9 @@ from coursekit.base.keras import keras
 from coursekit.experiments.study.jobs import Job
 from coursekit.experiments.study.variants import VARIANTS
 from coursekit.nets.builders import cifar10_net
+from coursekit.training.programs import WORTH_COMPILING
 
 _kept: dict[str, keras.Model] = {}
-
-# `ck.fit` compiles where it has many steps to do, counted over all trainings of a model. Below this
-# number the count, and with it the rounding, would depend on what the net was used for before.
-_ENOUGH_STEPS = 500
 
 
 def net_for(job: Job) -> keras.Model:
@@ -48,8 +45,10 @@ def net_for(job: Job) -> keras.Model:
 
 def _is_reusable(job: Job) -> bool:
     variant = VARIANTS[job.variant]
+    # `ck.fit` counts steps over all trainings of a model. Below the number from which it compiles,
+    # the rounding would depend on what the net was used for before.
     fewest = min(job.data.n_train, job.data.n_valid) // variant.batch_size * job.epochs
-    return not variant.cycle and fewest >= _ENOUGH_STEPS
+    return not variant.cycle and fewest >= WORTH_COMPILING
 
 
 def _build(job: Job) -> keras.Model:
