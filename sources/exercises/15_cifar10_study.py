@@ -539,8 +539,8 @@ ex.one_cycle(train_one_cycle)
 
 # %% [markdown]
 # The highest rate of the cycle is a new number to find: another optimizer, other batches. A range
-# test shows it. The cycle is up there only for moments, so it may go above the tenth that the test
-# suggests for a constant rate; the next cell takes three times the suggestion.
+# test shows it. The cycle is up there only for moments, so it may go above the rate that the test
+# suggests for all the way; the next cell takes twice the suggestion, the middle of the trough.
 
 # %%
 batch_size = lab.pick(quick=64, standard=128, full=128)
@@ -550,10 +550,10 @@ if ready("build_alpha_dropout", "one_cycle"):
     model = build_alpha_dropout()
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss="sparse_categorical_crossentropy")
     test = ck.lr_range_test(
-        model, x_train, y_train, min_lr=1e-4, max_lr=2.0, batch_size=batch_size, steps=100
+        model, x_train, y_train, min_lr=1e-4, max_lr=2.0, batch_size=batch_size, steps=250
     )
     if np.isfinite(test.suggestion):
-        max_lr = 3 * test.suggestion
+        max_lr = 2 * test.suggestion
     ck.show(test.plot(), alt=f"Loss against a growing rate; suggestion {test.suggestion:.2g}.")
     print(f"highest rate of the cycle: {max_lr:.2g}")
 

@@ -936,8 +936,8 @@ for name in ("momentum", "Adam", "Nadam"):
 # little.**
 #
 # The range test itself is part of the story: a short one (100 steps) scatters widely for the Adam
-# family, because their moving averages need time; 300 steps are steadier. And its rule, a tenth of
-# the lowest point, need not be equally kind to all ten.
+# family, because their moving averages need time; 300 steps are steadier. And its rule, half of the
+# trough's middle, need not be equally kind to all ten: plain gradient descent would bear more.
 #
 # You may also read that **adaptive methods generalise worse** (Wilson et al., 2017). Look at the
 # difference between validation and training loss of each:

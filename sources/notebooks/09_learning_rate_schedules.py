@@ -181,8 +181,9 @@ ck.show(
 # %% [markdown]
 # Two things spoil this simple loop. It ruined the net: its weights went through the blow-up. And
 # you must read the curve by eye. `ck.lr_range_test` does the same with your own model, smooths the
-# curve, stops at the blow-up, suggests a rate **ten times below the lowest point**, and puts
-# back every weight, every slot of the optimizer and every random generator.
+# curve, stops at the blow-up, and puts back every weight, every slot of the optimizer and every
+# random generator. It suggests **half of the trough's middle**: the trough is where the loss lies in
+# the lower half of its fall, and both its ends are steep, so that noise moves them little.
 
 # %%
 model = build(learning_rate=0.01, seed=0)
@@ -191,7 +192,7 @@ result = ck.lr_range_test(model, x, y, batch_size=batch_size)
 ck.show(
     result.plot(),
     alt="Range test: the smoothed loss falls to its lowest point and rises again; a dashed line "
-    "marks the suggestion, a tenth of the rate at the lowest point.",
+    "marks the suggestion, half of the rate in the middle of the trough.",
 )
 good_rate = result.suggestion
 print(f"suggested rate: {good_rate:.3g}, found in {len(result.rates)} steps ({result.reason})")
@@ -227,7 +228,7 @@ assert 1e-4 < good_rate < 1, f"expected a usable suggestion, got {good_rate}"
 # spends most of its steps close to the highest rate?
 
 # %%
-high_rate = 5 * good_rate  # half of the rate at which the loss was lowest
+high_rate = 2 * good_rate  # the middle of the range test's trough
 total = epochs * steps_per_epoch
 schedules = keras.optimizers.schedules
 made = {
@@ -366,7 +367,7 @@ print("rate used in each epoch:", *used)
 # ## 4 · The same budget for every schedule
 #
 # Now the race. Every net gets the same number of epochs. The constant rate runs twice: at the range
-# test's suggestion, and five times higher, at the rate where all schedules have their peak. That
+# test's suggestion, and twice as high, at the rate where all schedules have their peak. That
 # second run matters: without it you could not tell whether a schedule won because it *changes* the
 # rate or because it *started higher*.
 #
@@ -678,8 +679,8 @@ ck.widgets.explore(
 # ## Recap
 #
 # - Too low crawls, too high diverges, slightly too high never settles.
-# - A range test finds, in less than an epoch, the rate at which the loss is lowest, just before the
-#   blow-up; train at about a tenth of it.
+# - A range test finds, in an epoch or so, the trough of rates at which the loss falls and has not yet
+#   blown up; train at half of its middle.
 # - Schedules start high and end low; write them per step, and check the rate in the optimizer.
 # - 1cycle reaches the constant rate's result in fewer epochs: high in the middle, low at the end.
 # - Momentum set on a compiled optimizer changes nothing: verify by the weights.

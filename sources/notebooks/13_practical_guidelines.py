@@ -597,7 +597,7 @@ def examine(name):
     if own < 0.1:
         return baseline_right, start, own, np.nan
     restart(model, rate, seed=0)
-    tested = ck.lr_range_test(model, images, labels, steps=100).suggestion
+    tested = ck.lr_range_test(model, images, labels).suggestion
     return baseline_right, start, own, one_batch(tested)[1] if np.isfinite(tested) else own
 
 
