@@ -15,7 +15,7 @@ from coursekit.base.environment import ROOT
 WORKFLOW = ROOT / ".github" / "workflows" / "tests.yml"
 GITLAB = ROOT / ".gitlab-ci.yml"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGE = (ROOT / "docs" / "continuous-integration.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "authors" / "continuous-integration.md").read_text(encoding="utf-8")
 
 
 def load(path):
