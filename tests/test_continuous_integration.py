@@ -63,8 +63,6 @@ def test_every_supported_python_is_tested_on_three_systems_at_each_push_and_ever
     assert load(GITLAB)["tests"]["parallel"]["matrix"] == [{"PYTHON": matrix["python"]}]
 
 
-def test_the_page_names_commands_and_files_that_are_there():
-    for target in re.findall(r"\]\((\.\./[^)]+)\)", PAGE):
-        assert (ROOT / "docs" / target).exists(), target
+def test_the_page_names_commands_that_are_tested():
     assert "\npytest --nbval-lax notebooks\n" in PAGE  # run by tests/course/notebooks/test_nbval.py
     assert "python3 -m coursekit test --quick" in PAGE
