@@ -186,7 +186,8 @@ def test_pictures_have_the_verdict_as_title_and_tell_their_data():
         assert ax.get_xlabel()
         assert "a" in alt_of(fig)
         plt.close(fig)
-    title = runs.curves("val_loss").axes[0].get_title()
+    ax = runs.curves("val_loss").axes[0]
+    title = "".join(ax.get_title(loc=where) for where in ("left", "center"))  # as the style has it
     assert title.replace("\n", " ") == runs.verdict("val_loss").text
     plt.close("all")
 

@@ -25,7 +25,7 @@ def _afresh():
 @pytest.fixture
 def xla(monkeypatch):
     """Runs of any length are compiled by XLA."""
-    monkeypatch.setattr(programs, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(programs, "WORTH_COMPILING", 0)
 
 
 def linear(optimizer=None, **options):
@@ -286,7 +286,7 @@ def diverging():
 def test_a_loss_that_is_not_finite_stops_at_its_step_and_says_so(
     batch_size, worth, monkeypatch, capsys
 ):
-    monkeypatch.setattr(programs, "_WORTH_COMPILING", worth)
+    monkeypatch.setattr(programs, "WORTH_COMPILING", worth)
     expected = []
 
     class Watch(keras.callbacks.Callback):

@@ -21,14 +21,14 @@ SPARSE = "sparse_categorical_crossentropy"
 @pytest.fixture
 def xla(monkeypatch):
     """Runs of any length are compiled by XLA."""
-    monkeypatch.setattr(programs, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(programs, "WORTH_COMPILING", 0)
 
 
 @pytest.fixture(params=["one by one", "one program"])
 def way(request, monkeypatch):
     """Both ways of running: a short run, and one long enough for XLA."""
     worth = 0 if request.param == "one program" else 10**9
-    monkeypatch.setattr(programs, "_WORTH_COMPILING", worth)
+    monkeypatch.setattr(programs, "WORTH_COMPILING", worth)
 
 
 def network(*extra, hidden=8, **dense):

@@ -21,7 +21,7 @@ Y = (np.arange(40) % 3).astype("int32")
 @pytest.fixture
 def xla(monkeypatch):
     """Runs of any length are compiled by XLA."""
-    monkeypatch.setattr(programs, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(programs, "WORTH_COMPILING", 0)
 
 
 class Counted(keras.Sequential):
@@ -242,7 +242,7 @@ import numpy as np
 from coursekit.base.keras import keras
 from coursekit.training import fit, programs
 from coursekit.training.progress import check_verbose
-programs._WORTH_COMPILING = 100  # the validation below has fewer steps
+programs.WORTH_COMPILING = 100  # the validation below has fewer steps
 model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, "softmax")])
 model.compile("sgd", "sparse_categorical_crossentropy")
 x, y = np.ones((402, 5), "float32"), np.zeros(402, "int32")

@@ -132,12 +132,6 @@ def test_a_net_starts_from_its_seed_alone_with_the_spread_of_its_initialiser(dat
     assert kernels[0].std() == pytest.approx(np.sqrt(factor / 3_072), rel=0.02)
 
 
-def test_a_net_is_used_again_only_where_every_training_of_it_is_compiled():
-    from coursekit.training import programs
-
-    assert nets._ENOUGH_STEPS >= programs._WORTH_COMPILING
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["batch_norm", "alpha_dropout"])
 def test_a_result_depends_on_variant_and_seed_and_not_on_what_was_trained_before(data, variant):
