@@ -43,6 +43,13 @@ def network(*extra, hidden=8, **dense):
     )
 
 
+def twins(make):
+    """Make a model twice from the same random states: a layer draws its seed when it is made."""
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        yield make()
+
+
 def batches_in_order(arrays, epochs, batch_size, seed):
     for epoch in range(epochs):
         order = shuffled(len(arrays[0]), seed, epoch)
@@ -55,7 +62,7 @@ def trained_pair(
     make, *, epochs=2, batch_size=16, seed=5, x=X, y=Y, valid=True, sample_weight=None, **weights
 ):
     """Train two equal models, one by `fit`, one by `model.fit` on batches in the same order."""
-    ours, theirs = make(), make()
+    ours, theirs = twins(make)
     options = {
         "epochs": epochs,
         "validation_data": (X_VALID, Y_VALID) if valid else None,
@@ -261,7 +268,7 @@ def test_functional_models_with_several_inputs_and_outputs(xla):
         )
         return model
 
-    ours, theirs = make(), make()
+    ours, theirs = twins(make)
     x, y = [X, X[:, :2]], [Y, X[:, :1]]
     options = {"epochs": 2, "batch_size": N}
     history = fit(ours, x, y, validation_data=(x, y), **options).history
