@@ -1,8 +1,9 @@
 """Every task of every exercise: right answers pass, wrong ones fail with the reason they must give.
 
-The answers to exercise NN are in `answers_exNN.py` beside this file: a dict `ANSWERS` from task to
-`{"right": [answer, ...], "wrong": [(answer, "part of the reason"), ...]}`. A list in place of an
-answer stands for several answers, `ex.NAME(a, b)`.
+Every mistake that a task names is presented as an answer and must get its own reason. Answers by
+hand, above all right ones and wrong ones that no table names, are in `answers_exNN.py` beside this
+file: a dict `ANSWERS` from task to `{"right": [answer, ...], "wrong": [(answer, "part of the
+reason"), ...]}`. A list in place of an answer stands for several answers, `ex.NAME(a, b)`.
 """
 
 from __future__ import annotations
@@ -92,11 +93,28 @@ def fingerprint(answer):
     return None
 
 
+MISTAKES = [
+    pytest.param(n, name, case, id=f"{n:02}-{name}-{case}", marks=in_quick(n, name, case))
+    for n, names in TASKS.items()
+    for name in names
+    for case in range(len(load(n)[name].mistakes))
+]
+
+
+@pytest.mark.parametrize(("number", "name", "case"), MISTAKES)
+def test_a_named_mistake_gets_its_own_reason(number, name, case):
+    reason, answer = list(load(number)[name].mistakes.items())[case]
+    verdict = check(number, name, list(answer) if isinstance(answer, tuple) else answer)
+    assert (verdict.outcome, verdict.reason) == ("wrong", reason)
+
+
 @by_task(sampled=False)
 def test_each_task_has_enough_answers_and_hints(number, name):
     answers = ANSWERS[number].get(name, {"right": [], "wrong": []})
     assert len(answers["right"]) >= 2, f"{name}: expected two different right answers"
-    assert len(answers["wrong"]) >= 3, f"{name}: expected three wrong answers"
+    assert answers["wrong"], f"{name}: expected a wrong answer that no table names"
+    named = len(load(number)[name].mistakes)
+    assert len(answers["wrong"]) + named >= 3, f"{name}: expected three wrong answers"
     assert len(load(number)[name].hints) >= 2, f"{name}: expected a hint and a next one"
 
 
@@ -117,6 +135,7 @@ def test_wrong_answer_is_rejected_with_its_reason(number, name, case):
     verdict = check(number, name, answer)
     assert verdict.outcome == "wrong", repr(verdict)
     assert reason in verdict.reason
+    assert len(verdict.reason.splitlines()) <= 6
     if case == 0:
         again = check(number, name, answer, seed=2)
         assert again == verdict, "a check must not depend on a global generator"

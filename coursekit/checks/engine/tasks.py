@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,7 @@ class Task:
         hints: from a nudge to nearly the answer.
         seconds: after this time an answer is stopped.
         given: methods of a class that the notebook gives; the others being stubs it is untouched.
+        mistakes: reason → an answer that makes this mistake, on which the reason is tested.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Task:
     hints: tuple[str, ...]
     seconds: float = 60.0
     given: tuple[str, ...] = ()
+    mistakes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class TaskList:

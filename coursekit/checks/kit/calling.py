@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.places import call_text
 from coursekit.checks.kit.values import describe
 
 
@@ -41,25 +42,27 @@ def call(function: Any, *args: Any, may_change: bool = False, may_return_none: b
                 "caller's data stay as they are."
             )
     if result is None and not may_return_none:
-        raise Wrong(f"`{name}` returns nothing. Did you forget `return`?")
+        raise Wrong(f"{call_text(function, args)} returns nothing. Did you forget `return`?")
     return result
 
 
-def call_in_graph(function: Any, *arrays: np.ndarray) -> Any:
-    """Call the learner's function inside `tf.function` on tensors of these arrays.
+def call_in_graph(function: Any, *args: Any, autograph: bool = False) -> Any:
+    """Call the learner's function on tensors inside `tf.function`, every argument one.
 
-    For what is known to work step by step; Wrong where a graph refuses it.
+    For what is known to work step by step; Wrong where a graph refuses it. Within Keras loops and
+    conditions are not translated; with `autograph` they are, as in the learner's own `tf.function`.
     """
     from coursekit.base.keras import tf
 
     try:
-        return tf.function(function)(*map(tf.constant, arrays))
+        return tf.function(function, autograph=autograph)(*map(tf.constant, args))
     except Wrong:
         raise
     except Exception as error:  # whatever a graph refuses
         raise Wrong(
-            "It works step by step, but not inside `tf.function`: there tensors have no values "
-            f"yet, so `.numpy()` and NumPy's functions are out. ({type(error).__name__})"
+            "It works step by step, but not inside Keras or `tf.function`: there tensors have no "
+            "values yet, so `.numpy()`, `float()` and NumPy's functions are out; use arithmetic, "
+            f"`keras.ops` or `tf`. ({type(error).__name__})"
         ) from None
 
 

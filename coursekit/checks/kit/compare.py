@@ -5,7 +5,6 @@ No reason holds the expected result; it may quote the input and the learner's ow
 
 from __future__ import annotations
 
-import inspect
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call, copied
-from coursekit.checks.kit.values import describe, number
+from coursekit.checks.kit.places import call_text, first_place, parameters
+from coursekit.checks.kit.values import number
 
 
 def rng(name: str) -> np.random.Generator:
@@ -28,55 +28,120 @@ def rng(name: str) -> np.random.Generator:
 
 def agree(
     answer: Any,
-    oracle: Callable[..., Any],
+    right: Callable[..., Any],
     cases: Sequence[tuple[Any, ...]],
     *,
     mistakes: Mapping[str, Callable[..., Any]] | None = None,
-    otherwise: str | None = None,
+    otherwise: str = "",
     read: Callable[[Any], Any] = number,
+    names: Sequence[str] = (),
     rtol: float = 1e-5,
 ) -> None:
     """Compare the learner's function with the right one on every case.
 
+    A result that cannot be read or is not right gets the reason of the mistake that gives the same
+    results on all cases, or else the first place that differs.
+
     Args:
         answer: the learner's function.
-        oracle: the right one, with the same parameters.
+        right: the right one, with the same parameters.
         cases: tuples of arguments.
-        mistakes: reason → wrong function. If the answer does exactly that, on all cases, this is
-            the reason given. More specific ones come first.
-        otherwise: the reason for any other wrong result; by default the call and its result.
+        mistakes: reason → wrong function. More special ones come first.
+        otherwise: what goes wrong with these cases, a sentence; it comes before the place.
         read: turns a result into a number, an array or a tuple of them, or raises Wrong.
+        names: what the parts of the result, or the columns of an array, are called.
         rtol: allowed relative difference; a tenth of it, times the largest value, is allowed too.
 
     >>> agree(lambda x: 2 * x, lambda x: x**2, [(1.0,), (3.0,)], mistakes={
     ...     "You doubled in place of squaring.": lambda x: 2 * x})
     Traceback (most recent call last):
     coursekit.checks.engine.verdict.Wrong: You doubled in place of squaring.
+    >>> agree(lambda x: x, lambda x: x**2, [(1.0,), (3.0,)])
+    Traceback (most recent call last):
+    coursekit.checks.engine.verdict.Wrong: For `<lambda>(x=3)` you give 3.
     """
-    got = [read(call(answer, *case)) for case in cases]
-    want = [oracle(*case) for case in cases]
-    bad = [i for i, ok in enumerate(close_each(got, want, rtol)) if not ok]
-    if not bad:
-        return
+    raw = [call(answer, *case) for case in cases]
+    with np.errstate(all="ignore"):
+        want = [right(*copied(case)) for case in cases]
+    read_in_full, unreadable = _read_all(raw, cases, read)
+    if unreadable is None:
+        bad = [i for i, ok in enumerate(close_each(read_in_full, want, rtol)) if not ok]
+        if not bad:
+            return
+    _require_no_memory(answer, right, cases[0], raw[0], rtol)
     for reason, wrong in (mistakes or {}).items():
-        if _all_close(got, wrong, cases, rtol):
+        if _does_the_same(wrong, raw, cases, rtol):
             raise Wrong(reason)
-    if otherwise is not None:
-        raise Wrong(otherwise)
-    case = cases[bad[0]]
-    raise Wrong(
-        f"For `{_call_text(answer, oracle, case)}` your result {_short(got[bad[0]])} is not right."
-    )
+    case, told = unreadable or (cases[bad[0]], "")
+    known = parameters(answer, len(case), parameters(right, len(case)))
+    called = call_text(answer, case, known)
+    if unreadable is None:
+        where = first_place(
+            read_in_full[bad[0]],
+            want[bad[0]],
+            lambda a, b: close_each([a], [b], rtol)[0],
+            args=dict(zip(known, case, strict=False)),
+            names=names,
+        )
+        told = f"For {called}: {where}."
+    elif called not in told:
+        told = f"For {called}: {told}"
+    raise Wrong(f"{otherwise} {told}" if otherwise else told)
 
 
-def _all_close(
-    got: list[Any], wrong: Callable[..., Any], cases: Sequence[tuple[Any, ...]], rtol: float
+def _require_no_memory(answer: Any, right: Any, case: tuple[Any, ...], first: Any, rtol: float):
+    if not loosely_equal(call(answer, *case), first, rtol):
+        called = call_text(answer, case, parameters(right, len(case)))
+        raise Wrong(
+            f"Called twice with the same arguments, {called} gives two results. What does it keep "
+            "between calls: a global, or a default such as `out=[]`?"
+        )
+
+
+def _read_all(
+    raw: Sequence[Any], cases: Sequence[tuple[Any, ...]], read: Callable[[Any], Any]
+) -> tuple[list[Any], tuple[tuple[Any, ...], str] | None]:
+    """Return what was read, and the first case whose result cannot be, with the reason."""
+    results = []
+    for value, case in zip(raw, cases, strict=True):
+        try:
+            results.append(read(value))
+        except Wrong as wrong:
+            return results, (case, str(wrong))
+    return results, None
+
+
+def _does_the_same(
+    wrong: Callable[..., Any], raw: Sequence[Any], cases: Sequence[tuple[Any, ...]], rtol: float
 ) -> bool:
     try:
         with np.errstate(all="ignore"):
-            return all(close_each(got, [wrong(*copied(case)) for case in cases], rtol))
-    except (ArithmeticError, LookupError, ValueError):  # the wrong formula fails on some case
+            return all(
+                loosely_equal(got, wrong(*copied(case)), rtol)
+                for got, case in zip(raw, cases, strict=True)
+            )
+    except Exception:  # the mistake fails on some case, and the answer did not
         return False
+
+
+def first_match(
+    got: Any, candidates: Mapping[str, Any], *, rtol: float = 1e-4, otherwise: str = ""
+) -> None:
+    """Raise Wrong with the reason of the first candidate that `got` agrees with, or `otherwise`.
+
+    The right candidate comes first, with "" as its reason: then nothing is raised.
+
+    >>> first_match(4.0, {"": 2.0, "You square it.": 4.0})
+    Traceback (most recent call last):
+    coursekit.checks.engine.verdict.Wrong: You square it.
+    """
+    for reason, candidate in candidates.items():
+        if loosely_equal(got, candidate, rtol):
+            if reason:
+                raise Wrong(reason)
+            return
+    if otherwise:
+        raise Wrong(otherwise)
 
 
 def close_each(got: Sequence[Any], want: Sequence[Any], rtol: float = 1e-5) -> list[bool]:
@@ -101,22 +166,23 @@ def close_each(got: Sequence[Any], want: Sequence[Any], rtol: float = 1e-5) -> l
     ]
 
 
-def _call_text(answer: Any, oracle: Callable[..., Any], case: tuple[Any, ...]) -> str:
-    names = list(inspect.signature(oracle).parameters)
-    arguments = ", ".join(f"{n}={_short(v)}" for n, v in zip(names, case, strict=False))
-    return f"{getattr(answer, '__name__', 'your function')}({arguments})"
+def loosely_equal(a: Any, b: Any, rtol: float = 1e-5) -> bool:
+    """Return whether two results of any kind agree: numbers closely, NaN with NaN, the rest by ==.
 
-
-def _short(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "(" + ", ".join(map(_short, value)) + ")"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:.6g}"
-    if isinstance(value, np.ndarray) and value.size > 8:
-        return describe(value)
-    if isinstance(value, np.ndarray):
-        return np.array2string(value, precision=4, separator=", ").replace("\n", "")
-    return repr(value)
+    >>> loosely_equal([1, (2.0, "a")], (1.0, [2, "a"])), loosely_equal([1], [[1]])
+    (True, False)
+    """
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return list(a) == list(b) and all(loosely_equal(a[key], b[key], rtol) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(
+            loosely_equal(x, y, rtol) for x, y in zip(a, b, strict=True)
+        )
+    try:
+        x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    except (TypeError, ValueError):
+        return type(a) is type(b) and bool(np.all(a == b))
+    return close_each([x], [y], rtol)[0]
 
 
 def equal_arrays(

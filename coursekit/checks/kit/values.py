@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,37 @@ def array(
         raise Wrong(f"{what} has dtype {values.dtype}; expected {dtype}.")
     _no_nan(values, what)
     return values
+
+
+def parts(*names: str, read: Callable[..., Any] = array) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a reader of a tuple or list of results with these names, each read by `read`.
+
+    An array with one place for each name serves as well, where each is one number.
+
+    >>> parts("a", "b", read=number)((1, 2.5))
+    (1.0, 2.5)
+    """
+
+    def of(value: Any) -> tuple[Any, ...]:
+        single = getattr(value, "ndim", None) == 1 and read is number
+        if not (single or isinstance(value, (tuple, list))) or len(value) != len(names):
+            wanted = ", ".join(f"`{name}`" for name in names)
+            raise Wrong(f"Expected {wanted}, in this order; got {describe(value)}.")
+        return tuple(read(v, f"Your `{name}`") for name, v in zip(names, value, strict=True))
+
+    return of
+
+
+def whole(value: Any, what: str = "Your result") -> int:
+    """Return `value` as a whole number; 3.0 is one.
+
+    >>> whole(np.int64(3))
+    3
+    """
+    got = number(value, what)
+    if got != int(got):
+        raise Wrong(f"{what} is {got:g}; expected a whole number.")
+    return int(got)
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
