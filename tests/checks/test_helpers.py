@@ -310,9 +310,9 @@ def test_known_mistake_is_named_and_others_quote_the_call_only():
         agree(lambda x: x * x * x, square, CASES, mistakes=mistakes)
     with pytest.raises(Wrong) as caught:
         agree(lambda x: x * x + (x > 2) / 4, square, CASES, mistakes=mistakes)
-    assert str(caught.value) == "For `<lambda>(x=3)` your result 9.25 is not right."
+    assert str(caught.value) == "For `<lambda>(x=3)`: you give 9.25."
     assert "16" not in str(caught.value)
-    with pytest.raises(Wrong, match=r"^squares only$"):
+    with pytest.raises(Wrong, match=r"^squares only For .* you give 0\.$"):
         agree(lambda x: 0, square, CASES, mistakes=mistakes, otherwise="squares only")
 
 
@@ -330,11 +330,13 @@ def test_pairs_and_arrays_are_compared_part_by_part():
         return value
 
     agree(both, both, CASES, read=read)
-    with pytest.raises(Wrong, match="is not right"):
+    with pytest.raises(Wrong, match=r"place 1: at index 1 you give 1 \(wrong in 1 of 2 places\)"):
         agree(lambda x: (x, np.array([x, x])), both, CASES, read=read)
-    with pytest.raises(Wrong, match="is not right"):
+    with pytest.raises(Wrong, match="`twice`: at index 1"):
+        agree(lambda x: (x, np.array([x, x])), both, CASES, read=read, names=("x", "twice"))
+    with pytest.raises(Wrong, match="the number 1; expected 2 parts"):
         agree(lambda x: x, both, CASES, read=read)
-    with pytest.raises(Wrong, match="is not right"):
+    with pytest.raises(Wrong, match=r"shape \(3,\); expected \(2,\)"):
         agree(lambda x: (x, np.zeros(3)), both, CASES, read=read)
 
 

@@ -58,7 +58,7 @@ def agree(
     coursekit.checks.engine.verdict.Wrong: You doubled in place of squaring.
     >>> agree(lambda x: x, lambda x: x**2, [(1.0,), (3.0,)])
     Traceback (most recent call last):
-    coursekit.checks.engine.verdict.Wrong: For `<lambda>(x=3)` you give 3.
+    coursekit.checks.engine.verdict.Wrong: For `<lambda>(x=3)`: you give 3.
     """
     raw = [call(answer, *case) for case in cases]
     with np.errstate(all="ignore"):

@@ -61,7 +61,7 @@ def function(
     coursekit.checks.engine.verdict.Wrong: You doubled it.
     >>> check(lambda x: x)
     Traceback (most recent call last):
-    coursekit.checks.engine.verdict.Wrong: For `<lambda>(x=3)` you give 3.
+    coursekit.checks.engine.verdict.Wrong: For `<lambda>(x=3)`: you give 3.
     """
 
     def compare(answer: Any, given: Sequence[Case], edge: str = "") -> None:
