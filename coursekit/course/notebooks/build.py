@@ -15,14 +15,15 @@ import nbformat
 from nbformat import NotebookNode
 
 from coursekit.base.files import write_whole
-from coursekit.course.notebooks import convert, rules
+from coursekit.course.notebooks import convert, form, prose, rules
 from coursekit.course.notebooks.catalogue import Notebook, built, choose, from_sources, source_of
 from coursekit.course.notebooks.cells import named, tags, texts, where
 from coursekit.course.notebooks.execute import CELL_TIMEOUT, checks, execute
 from coursekit.errors import NotebookError
 
 PROFILE = "standard"  # what stored notebooks are built with
-_ADDED = ("profile", "data", "outputs")  # to metadata.coursekit by an execution
+_ADDED = ("profile", "data", "seconds", "outputs")  # to metadata.coursekit by an execution
+_LONG = 2.0  # seconds: a cell that takes longer is noted with its time
 OnCell = Callable[[str, int, int], None]
 
 
@@ -61,6 +62,7 @@ def build_source(
             line = Built(notebook, "refreshed")
         else:
             line = _run(notebook, nb, profile, timeout, on_cell)
+        form.fill_minutes(nb)
         _refuse(notebook.label, rules.output_findings(nb, (str(root),)))
         text = convert.to_text(nb)
         _refuse(notebook.label, _size(text))
@@ -97,10 +99,11 @@ def check(root: Path, wanted: Sequence[str] = ()) -> list[str]:
 def _wanted(root: Path, source: str) -> list[tuple[Notebook, NotebookNode]]:
     path = root / source
     text = path.read_text(encoding="utf-8")
+    figures = root / "sources" / "figures"
     if path.parent.name == "notebooks":
-        made = {"notebooks": convert.lesson(text, source)}
+        made = {"notebooks": convert.lesson(text, source, figures)}
     else:
-        exercise, solution = convert.pair(text, source)
+        exercise, solution = convert.pair(text, source, figures)
         made = {"exercises": exercise, "solutions": solution}
     return [
         (Notebook(kind, path.stem, root / kind / f"{path.stem}.ipynb"), nb)
@@ -129,6 +132,7 @@ def _run(
     nb.metadata.coursekit |= {
         "profile": profile,
         "data": dict(sorted(outcome.data.items())),
+        "seconds": {cell: round(s, 1) for cell, s in outcome.cells.items() if s > _LONG},
         "outputs": convert.digest_of_outputs(nb),
     }
     return Built(notebook, "run", outcome.seconds, tuple(sorted(outcome.data.items())))
@@ -148,14 +152,20 @@ def _take_outputs(notebook: Notebook, nb: NotebookNode, profile: str) -> bool:
         return False
     note = old.metadata.get("coursekit", {})
     code = [[cell for cell in each.cells if cell.cell_type == "code"] for each in (old, nb)]
-    same = [[(cell.source, tags(cell)) for cell in cells] for cells in code]
+    same = [[(cell.source, _own_tags(cell)) for cell in cells] for cells in code]
     fit = note.get("outputs") == convert.digest_of_outputs(old) and not rules.output_findings(old)
     if not fit or note.get("profile") != profile or same[0] != same[1]:
         return False
+    if not prose.refill(nb.cells, old.cells):
+        return False
     for before, after in zip(*code, strict=True):
         after.outputs, after.execution_count = before.outputs, before.execution_count
-    nb.metadata.coursekit |= {key: note[key] for key in _ADDED}
+    nb.metadata.coursekit |= {key: note[key] for key in _ADDED if key in note}
     return True
+
+
+def _own_tags(cell: NotebookNode) -> list[str]:
+    return [tag for tag in tags(cell) if tag != form.HIDDEN]
 
 
 def _findings(notebook: Notebook, nb: NotebookNode, profile: str = PROFILE) -> list[str]:
@@ -193,11 +203,13 @@ def _differences(stored: NotebookNode, nb: NotebookNode, source: str) -> Iterato
         here, other = where(nb, index), mine.get(cell.id)
         if other is None:
             yield f"{here}: is in {source} only."
-        elif (other.cell_type, other.source) != (cell.cell_type, cell.source):
+        elif (other.cell_type, prose.written(other)) != (cell.cell_type, cell.source):
             yield f"{here}: its text differs from {source}."
+        elif prose.finding(other):
+            yield f"{here}: {prose.finding(other)}"
         elif tags(other) != tags(cell):
             yield f"{here}: its tags are {tags(other)}, in {source} {tags(cell)}."
-        elif other.metadata != cell.metadata:
+        elif {**other.metadata, "coursekit": None} != {**cell.metadata, "coursekit": None}:
             yield f"{here}: its metadata differs from what {source} asks for."
     common = [cell.id for cell in nb.cells if cell.id in mine]
     if [cell.id for cell in stored.cells if cell.id in theirs] != common:

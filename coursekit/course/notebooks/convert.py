@@ -19,12 +19,13 @@ import hashlib
 import importlib
 import json
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode, v4
 
+from coursekit.course.notebooks import form
 from coursekit.course.notebooks.cells import named, where
 from coursekit.errors import NotebookError
 
@@ -58,27 +59,28 @@ def to_text(nb: NotebookNode) -> str:
     return nbformat.writes(nb).rstrip("\n") + "\n"
 
 
-def lesson(text: str, source: str) -> NotebookNode:
+def lesson(text: str, source: str, figures: Path | None = None) -> NotebookNode:
     """Return a lesson without outputs; `source` is its path in the repository.
 
-    Raises NotebookError for a cell that carries unknown settings or an unfit id.
+    `figures` is the folder with the drawings that its text points to. Raises NotebookError for a
+    cell that carries unknown settings or an unfit id, and for a drawing that is not there.
     """
-    return _notebook(text, source)
+    return _notebook(text, source, figures)
 
 
-def pair(text: str, source: str) -> tuple[NotebookNode, NotebookNode]:
+def pair(text: str, source: str, figures: Path | None = None) -> tuple[NotebookNode, NotebookNode]:
     """Return the exercise and the solution, both without outputs, that a master copy holds.
 
     The exercise is what nbgrader's ClearSolutions and ClearHiddenTests make of the master; both
     carry nbgrader's metadata. Raises NotebookError for regions that do not open and close in turn.
     """
-    solution = _notebook(text, source)
+    solution = _notebook(text, source, figures)
     for cell in solution.cells:
         _add_grading(cell)
     return _without_solutions(solution, source), solution
 
 
-def _notebook(text: str, source: str) -> NotebookNode:
+def _notebook(text: str, source: str, figures: Path | None) -> NotebookNode:
     jupytext = _authors_tool("jupytext")
     try:
         read = jupytext.reads(text, fmt="py:percent")
@@ -103,6 +105,14 @@ def _notebook(text: str, source: str) -> NotebookNode:
             raise NotebookError(f"{source}, {where(nb, len(nb.cells) - 1)}: {problem}")
         nb.cells[-1].metadata.update(copy.deepcopy(metadata))
     _give_ids(nb, source)
+    for index, cell in enumerate(nb.cells):
+        if cell.cell_type == "code":
+            form.fold(cell)
+        elif figures is not None:
+            try:
+                form.embed_figures(cell, figures)
+            except NotebookError as error:
+                raise NotebookError(f"{source}, {where(nb, index)}: {error}") from None
     return nb
 
 

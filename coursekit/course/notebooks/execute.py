@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from nbformat import NotebookNode
 
 from coursekit.base.environment import ROOT, inherited
+from coursekit.course.notebooks import prose
 from coursekit.course.notebooks.cells import merge_streams, named, tags, where
 from coursekit.course.notebooks.facts import QUESTION
 from coursekit.errors import NotebookError
@@ -32,7 +33,8 @@ class Outcome:
     """What running a notebook showed. `failure` is one sentence, or None when all went well.
 
     `claims` counts the claim cells that held, `correct` names the checks as "09.power", `data` maps
-    each data set used to its source, `peak_mb` is None where the kernel died.
+    each data set used to its source, `peak_mb` is None where the kernel died,
+    `cells` holds the seconds of each code cell by its id.
     """
 
     seconds: float = 0.0
@@ -40,6 +42,7 @@ class Outcome:
     correct: list[str] = field(default_factory=list)
     data: dict[str, str] = field(default_factory=dict)
     peak_mb: float | None = None
+    cells: dict[str, float] = field(default_factory=dict)
     failure: str | None = None
 
 
@@ -139,12 +142,18 @@ async def _run_cells(
     if on_cell is not None:
         on_cell(0, len(nb.cells))
     for index, cell in enumerate(nb.cells):
+        started = time.perf_counter()
         try:
+            if prose.asked(cell):
+                prose.fill(cell, await _answers(client, prose.asked(cell)))
             await client.async_execute_cell(
                 cell, index, execution_count=client.code_cells_executed + 1
             )
         except CellExecutionError as error:
             outcome.failure = f"{where(nb, index)}: {_last_line(error.ename, error.evalue)}"
+            return True
+        except NotebookError as error:
+            outcome.failure = f"{where(nb, index)}: {error}"
             return True
         except CellTimeoutError:
             outcome.failure = (
@@ -158,6 +167,7 @@ async def _run_cells(
             return False
         if cell.cell_type == "code":
             outcome.claims += "claim" in tags(cell)
+            outcome.cells[cell.id] = time.perf_counter() - started
         if on_cell is not None:
             on_cell(index + 1, len(nb.cells))
     return True
@@ -176,6 +186,21 @@ def death(code: int | None) -> str:
     if code is not None and code < 0:
         return f"the kernel died (signal {-code})."
     return f"the kernel died (exit status {code})."
+
+
+async def _answers(client: NotebookClient, expressions: list[str]) -> dict[str, str]:
+    """Return what the kernel, as it stands, fills in for these expressions of a text."""
+    asked = {each: prose.question(each) for each in expressions}
+    message = client.kc.execute("", silent=True, user_expressions=asked)
+    reply = await client.async_wait_for_reply(message)
+    answers = {}
+    for each in expressions:
+        answer = reply["content"]["user_expressions"][each]
+        if answer["status"] != "ok":
+            told = _last_line(answer["ename"], answer["evalue"])
+            raise NotebookError(f"{{{{ {each} }}}} cannot be filled in: {told}")
+        answers[each] = ast.literal_eval(answer["data"]["text/plain"])
+    return answers
 
 
 async def _ask(client: NotebookClient, outcome: Outcome) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from coursekit.base.environment import ROOT
+from coursekit.course.notebooks import form
 from coursekit.course.notebooks.cells import headings, named, tags, texts, where
 
 HEADINGS = ("What you will be able to do", "Recap", "Now practise", "Further reading")
@@ -22,7 +23,7 @@ MAX_BYTES = 500_000
 _TAG = re.compile(r"(task|check):[a-z_][a-z0-9_]*|[a-z][a-z0-9-]*")
 _HIDES_FAILURE = {"raises-exception", "skip-execution", "nbval-skip", "nbval-raises-exception"}
 _ASSERTS = re.compile(r"^\s*(?:assert\b|ck\.prove\()", re.MULTILINE)
-_MINUTES = re.compile(r"\d+\s*min")
+_MINUTES = re.compile(r"(?:\d+|\}\})\s*min")
 _NO_ALT = re.compile(r"!\[\s*\]\(|<img\b(?![^>]*\balt=[\"'][^\"'])", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?<= at )0x[0-9a-fA-F]+")
 _HOMES = (r"/home/\w[\w.-]*/", r"/Users/\w[\w.-]*/", r"[A-Z]:\\+Users\\")
@@ -67,6 +68,8 @@ def _lesson(nb: NotebookNode) -> Iterator[str]:
     first = present.get(HEADINGS[0])
     if first is not None and not _MINUTES.search(first.source):
         yield f'the cell "{HEADINGS[0]}" does not say how many minutes it takes.'
+    if form.is_new(nb):
+        yield from form.findings(nb)
     for index, cell in enumerate(nb.cells):
         if named(cell, "task") is not None or named(cell, "check") is not None:
             yield f"{where(nb, index)}: tasks and checks belong in sources/exercises."

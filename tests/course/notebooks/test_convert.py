@@ -54,7 +54,10 @@ def test_a_lesson_keeps_types_texts_and_tags_and_has_no_outputs():
     nb = convert.lesson(LESSON, "sources/notebooks/09_rates.py")
     assert [cell.cell_type for cell in nb.cells] == ["markdown", *["code"] * 4]
     assert nb.cells[0].source == "# Title\nText."
-    assert nb.cells[2].metadata == {"tags": ["claim"]}
+    assert nb.cells[2].metadata == {
+        "tags": ["claim", "hide-input"],
+        "jupyter": {"source_hidden": True},
+    }
     assert all(cell.outputs == [] and cell.execution_count is None for cell in nb.cells[1:])
     assert nb.metadata.coursekit.source == "sources/notebooks/09_rates.py"
 
