@@ -53,6 +53,7 @@ SLOW = (
     "tests/training/test_callbacks.py",
     "tests/training/test_fit.py",
     "tests/training/test_one_cycle.py",
+    "tests/training/test_per_step.py",
     "tests/training/test_range_test.py",
     "tests/training/test_runs.py",
 )

@@ -300,7 +300,7 @@ def test_a_training_step_of_the_models_own_is_kept():
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_second_cycle_in_the_same_training_is_refused(trainer):
     model = linear_model(keras.optimizers.SGD(0.03, momentum=0.9))
-    with pytest.raises(ArgumentError, match="expected one of them in a training, got two"):
+    with pytest.raises(ArgumentError, match="expected one schedule in a training, got two"):
         TRAINERS[trainer](model, X, Y, epochs=1, callbacks=[OneCycle(0.2), OneCycle(0.3)])
 
 
