@@ -18,6 +18,7 @@ def no_figure_stays_open():
 @pytest.fixture
 def in_a_kernel(monkeypatch):
     """A front end with a kernel of its own kind; returns what is displayed."""
+    plt.switch_backend("agg")  # or the first figure would look for hooks of the shell below
     shown = []
     shell = types.SimpleNamespace(kernel=object())
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
@@ -63,7 +64,9 @@ def test_an_explorer_without_a_kernel_draws_once_with_its_starting_values():
     assert calls == [{"rate": 0.25, "kind": "a", "bold": True}]
 
 
-@pytest.mark.parametrize("control", [(0, 1), (0, 1, 2), [], "a", 3])
+@pytest.mark.parametrize(
+    "control", [(0, 1), (0, 1, 2), [], "a", 3, (0, 1, 0.5, "log"), (0.1, 1, 0.5, "lin")]
+)
 def test_an_explorer_refuses_a_control_it_cannot_show(control):
     with pytest.raises(ArgumentError, match="rate: expected"):
         widgets.explore(figure, alt="Waves.", rate=control)
@@ -73,5 +76,7 @@ def test_a_control_becomes_a_widget_of_its_kind():
     make = widgets._widget
     assert type(make("n", (1, 9, 3))).__name__ == "IntSlider"
     assert type(make("rate", (0.0, 1.0, 0.5))).__name__ == "FloatSlider"
+    log = make("rate", (0.001, 1.0, 0.1, "log"))
+    assert (type(log).__name__, log.value, log.min, log.max) == ("FloatLogSlider", 0.1, -3, 0)
     assert type(make("kind", ["a", "b"])).__name__ == "Dropdown"
     assert type(make("bold", False)).__name__ == "Checkbox"
