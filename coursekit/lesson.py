@@ -8,12 +8,27 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from coursekit.base.environment import current_profile
+from coursekit.base.environment import current_profile, is_on, seed_offset
 from coursekit.base.machine import cores
 from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 
 T = TypeVar("T")
+_proved: list[Claim] = []
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a notebook: the sentence, whether it holds, and the numbers it rests on."""
+
+    sentence: str
+    holds: bool
+    measured: str
+
+
+def proved() -> list[Claim]:
+    """Return what `prove` has seen in this process; the headless run shows and counts it."""
+    return list(_proved)
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,7 @@ def setup(seed: int = 42, *, profile: str | None = None) -> Lab:
     no whole number.
     """
     seed = whole_number("seed", seed, least=0)
+    seed += seed_offset()
     if seed >= 2**32:
         raise ArgumentError(f"seed: expected a whole number below 2**32, got {seed}.")
     lab = Lab(seed=seed, profile=current_profile(profile))
@@ -65,6 +81,9 @@ def setup(seed: int = 42, *, profile: str | None = None) -> Lab:
 
 def prove(claim: str, holds: Any, measured: str) -> None:
     """Print that a claim holds, with the numbers that show it; otherwise fail with both.
+
+    With COURSEKIT_COLLECT_CLAIMS a claim that does not hold is noted and printed with ✘, and the
+    notebook goes on: `python -m coursekit run --seeds` counts how often each one holds.
 
     Args:
         claim: the whole sentence that is proved.
@@ -88,9 +107,10 @@ def prove(claim: str, holds: Any, measured: str) -> None:
     for name, text in (("claim", claim), ("measured", measured)):
         if not text.strip():
             raise ArgumentError(f"{name}: expected a text, got {text!r}.")
-    if not holds:
+    _proved.append(Claim(claim, bool(holds), measured))
+    if not holds and not is_on("COURSEKIT_COLLECT_CLAIMS"):
         raise AssertionError(f"{claim}: not so, {measured}")
-    print(f"✔ {claim}: {measured}")
+    print(f"{'✔' if holds else '✘'} {claim}: {measured}")
 
 
 def _device(tf: object) -> str:

@@ -65,6 +65,21 @@ def watched() -> bool:
     return not headless() and (in_notebook() or sys.stdout.isatty())
 
 
+def seed_offset() -> int:
+    """Return what COURSEKIT_SEED_OFFSET adds to the seeds of a lesson, 0 by default.
+
+    `python -m coursekit run --seeds` sets it, to see whether claims hold with other seeds too.
+
+    Raises ArgumentError for what is no whole number from 0 up.
+    """
+    given = os.environ.get("COURSEKIT_SEED_OFFSET", "").strip() or "0"
+    if not given.isdecimal():
+        raise ArgumentError(
+            f"COURSEKIT_SEED_OFFSET: expected a whole number from 0 up, got {given!r}."
+        )
+    return int(given)
+
+
 def current_profile(profile: str | None = None) -> str:
     """Return the profile asked for, else the one of COURSEKIT_PROFILE, else "standard".
 

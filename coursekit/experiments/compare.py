@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from coursekit.base.environment import watched
+from coursekit.base.environment import seed_offset, watched
 from coursekit.base.numbers import whole_number
 from coursekit.base.state import random_states_kept
 from coursekit.errors import ArgumentError
@@ -22,6 +22,7 @@ from coursekit.training import fit
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 FIRST_SEED = 1
 SEARCH_SEED = 0  # never among the seeds of a comparison
+_SEEDS_APART = 1000  # between the seeds of a lesson and those of the same with an offset
 _MOST_TRIES = 15
 Callbacks = Callable[..., list]
 
@@ -71,7 +72,8 @@ def compare(
         raise ArgumentError("variants: expected at least one, got none.")
     trial = _Trial(data, epochs, batch_size, _by_name(callbacks, variants))
     listed = _listed(rates)
-    runs = Runs(epochs, tuple(range(FIRST_SEED, FIRST_SEED + seeds)), choose_by)
+    first = FIRST_SEED + _SEEDS_APART * seed_offset()
+    runs = Runs(epochs, tuple(range(first, first + seeds)), choose_by)
     total = len(variants) * (seeds + len(listed))
     with (
         random_states_kept(),
@@ -90,6 +92,10 @@ def compare(
                 runs.add(name, seed, trial.run(trainee, seed, rate))
             runs.models[name] = trainee.model
     return runs
+
+
+def _search_seed() -> int:
+    return SEARCH_SEED + _SEEDS_APART * seed_offset()
 
 
 class _Trial:
@@ -135,7 +141,7 @@ def _search(trainee: Trainee, rates: list[float], trial: _Trial, metric: str) ->
     waiting = list(rates)
     while waiting and len(found) < max(_MOST_TRIES, len(rates)):
         rate = waiting.pop(0)
-        found[rate] = _last(trial.run(trainee, SEARCH_SEED, rate), metric)
+        found[rate] = _last(trial.run(trainee, _search_seed(), rate), metric)
         if waiting:
             continue
         best, tried = _best(found, metric), sorted(found)

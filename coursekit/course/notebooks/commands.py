@@ -85,14 +85,30 @@ def run(
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="quick, standard or full; COURSEKIT_PROFILE or standard by default."),
+        typer.Option(
+            help="quick, standard or full, or several, as quick,standard; COURSEKIT_PROFILE or "
+            "standard by default."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Run with so many seeds, and count each claim.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Count each claim on these data: embedded, real or both.")
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="Count each claim with so many threads, such as 1,2.")
     ] = None,
     html: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the executed notebooks as pages.")
     ] = None,
     cell_timeout: _Timeout = 900,
 ) -> None:
-    """Run lessons and solutions headless, in a copy, and show what each one proved."""
+    """Run lessons and solutions headless, in a copy, and show what each one proved.
+
+    With --seeds, --data, --threads or several profiles each notebook runs once for every
+    combination, and the table tells for each claim how often it held.
+    """
     from coursekit.course.notebooks import run as runner
 
     kinds = set(kind or ("notebooks", "solutions")) | ({"exercises"} if exercises else set())
@@ -101,6 +117,10 @@ def run(
     root = ROOT
     chosen = _to_run(root, notebooks or [], kinds)
     console = _console()
+    profiles = tuple((profile or current_profile()).split(","))
+    if seeds or data or threads or len(profiles) > 1:
+        _stability(chosen, profiles, seeds, data, threads, console, cell_timeout)
+        return
     results = runner.run_all(
         chosen,
         profile=current_profile(profile),
@@ -113,6 +133,31 @@ def run(
     failed = [result for result in results if result.outcome.failure]
     if failed:
         typer.echo(f"{len(failed)} of {len(results)} notebooks failed.", err=True)
+        raise typer.Exit(1)
+
+
+def _stability(
+    notebooks: list[catalogue.Notebook],
+    profiles: tuple[str, ...],
+    seeds: int | None,
+    data: str | None,
+    threads: str | None,
+    console: Console,
+    timeout: int,
+) -> None:
+    from coursekit.course.notebooks import stability
+
+    settings = stability.settings(
+        profiles=profiles,
+        data=tuple(data.split(",")) if data else ("real",),
+        threads=tuple(threads.split(",")) if threads else (None,),
+        seeds=seeds or 1,
+    )
+    tallies = stability.examine(notebooks, settings, console=console, timeout=timeout)
+    console.print(stability.table(tallies))
+    shaky = [tally for tally in tallies if tally.held < len(settings)]
+    if shaky:
+        typer.echo(f"{len(shaky)} of {len(tallies)} claims did not hold every time.", err=True)
         raise typer.Exit(1)
 
 

@@ -32,9 +32,10 @@ CELL_TIMEOUT = 900
 class Outcome:
     """What running a notebook showed. `failure` is one sentence, or None when all went well.
 
-    `claims` counts the claim cells that held, `correct` names the checks as "09.power", `data` maps
-    each data set used to its source, `peak_mb` is None where the kernel died,
-    `cells` holds the seconds of each code cell by its id.
+    `claims` counts the claim cells that held, `proved` holds the lines of `ck.prove` (sentence,
+    whether it holds, numbers), `correct` names the checks as "09.power", `data` maps each data set
+    used to its source, `peak_mb` is None where the kernel died, `cells` holds the seconds of each
+    code cell by its id.
     """
 
     seconds: float = 0.0
@@ -42,6 +43,7 @@ class Outcome:
     correct: list[str] = field(default_factory=list)
     data: dict[str, str] = field(default_factory=dict)
     peak_mb: float | None = None
+    proved: list[tuple[str, bool, str]] = field(default_factory=list)
     cells: dict[str, float] = field(default_factory=dict)
     failure: str | None = None
 
@@ -70,16 +72,18 @@ def execute(
     grading: bool = False,
     timeout: int = CELL_TIMEOUT,
     on_cell: Callable[[int, int], None] | None = None,
+    variables: dict[str, str] | None = None,
 ) -> Outcome:
     """Run every cell of `nb`, writing the outputs into it, and stop at the first that fails.
 
     `timeout` is in seconds for each cell; `on_cell(done, total)` is called at the start and after
-    each one. A cell that raises, runs too long or ends the kernel is told in `Outcome.failure`.
-    Raises NotebookError where no kernel starts at all.
+    each one; `variables` are added to the kernel's environment. A cell that raises, runs too long
+    or ends the kernel is told in `Outcome.failure`. Raises NotebookError where no kernel starts at
+    all.
     """
     with tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
-        variables = environment(profile=profile, grading=grading)
+        variables = environment(profile=profile, grading=grading) | (variables or {})
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             return runner.run(_execute(nb, scratch, variables, timeout, on_cell))
 
@@ -213,6 +217,7 @@ async def _ask(client: NotebookClient, outcome: Outcome) -> None:
         )
     told = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
     outcome.data, outcome.peak_mb = told["data"], told["peak_mb"]
+    outcome.proved = [tuple(claim) for claim in told["claims"]]
     outcome.correct = [name for name, result in told["checks"].items() if result == "correct"]
 
 

@@ -53,6 +53,9 @@ def run_all(
             results.append(result)
             failure = result.outcome.failure
             console.print(f"{'failed' if failure else 'passed'}  {notebook.label}", markup=False)
+            for sentence, holds, measured in result.outcome.proved:
+                line = f"  {'✔' if holds else '✘'} {sentence}: {measured}"
+                console.print(line, markup=False, soft_wrap=True)
             if failure:
                 console.print(f"  {failure}", markup=False, soft_wrap=True)
     return results
