@@ -3,9 +3,9 @@
     python tools/mutated_lessons.py 09           in the quick profile
     python tools/mutated_lessons.py 09 --only momentum --data embedded
 
-Each fault of `FAULTS` replaces one piece of a module in a copy of the package, and the built lesson
-runs against that copy. A fault that no claim notices is a claim that is missing, or one of the tests'
-business alone.
+Each fault of `FAULTS` replaces one piece of a module in a copy of the package, and the built
+lesson runs against that copy. A fault that no claim notices shows a claim that is missing, or is
+the business of the tests alone.
 """
 
 from __future__ import annotations
@@ -36,36 +36,80 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "09": (
-        Fault("1cycle's peak comes at a third, not in the middle",
-              "training/one_cycle_policy.py", "(1 - final_fraction) / 2", "(1 - final_fraction) / 3"),
-        Fault("momentum does not cycle",
-              "training/one_cycle.py", "self.momentum is None else momenta", "True else momenta"),
-        Fault("1cycle's last leg does not fall",
-              "training/one_cycle_policy.py", "start / 1000 if", "start if"),
-        Fault("a schedule is stepped once in 16 steps",
-              "training/per_step.py", "tf.minimum(self.step, ", "tf.minimum(self.step // 16 * 16, "),
-        Fault("a schedule is one step late",
-              "training/per_step.py", "tf.minimum(self.step, ",
-              "tf.minimum(tf.maximum(self.step - 1, 0), "),
-        Fault("schedules run backwards",
-              "training/per_step.py", "float(self.rate(step, total))",
-              "float(self.rate(total - 1 - step, total))"),
-        Fault("the range test does not restore the model",
-              "training/range_test.py", "            found.restore()", "            pass"),
-        Fault("the range test suggests ten times too much",
-              "training/range_rules.py", "np.sqrt(left * right) / 2", "np.sqrt(left * right) * 5"),
-        Fault("every run of a comparison goes on where the last one ended",
-              "experiments/trainee.py", "        old.assign(new)", "        pass"),
-        Fault("a comparison chooses the worst rate",
-              "experiments/compare.py", "if is_better(value, found[best], metric)",
-              "if not is_better(value, found[best], metric)"),
-        Fault("rows are never shuffled",
-              "training/trainer.py", "np.random.default_rng((seed, epoch)).permutation(n)",
-              "np.arange(n)"),
-        Fault("a comparison ignores the rate it has found",
-              "experiments/trainee.py", "        optimizer.learning_rate = rate", "        pass"),
+        Fault(
+            "1cycle's peak comes at a third, not in the middle",
+            "training/one_cycle_policy.py",
+            "(1 - final_fraction) / 2",
+            "(1 - final_fraction) / 3",
+        ),
+        Fault(
+            "momentum does not cycle",
+            "training/one_cycle.py",
+            "self.momentum is None else momenta",
+            "True else momenta",
+        ),
+        Fault(
+            "1cycle's last leg does not fall",
+            "training/one_cycle_policy.py",
+            "start / 1000 if",
+            "start if",
+        ),
+        Fault(
+            "a schedule is stepped once in 16 steps",
+            "training/per_step.py",
+            "tf.minimum(self.step, ",
+            "tf.minimum(self.step // 16 * 16, ",
+        ),
+        Fault(
+            "a schedule is one step late",
+            "training/per_step.py",
+            "tf.minimum(self.step, ",
+            "tf.minimum(tf.maximum(self.step - 1, 0), ",
+        ),
+        Fault(
+            "schedules run backwards",
+            "training/per_step.py",
+            "float(self.rate(step, total))",
+            "float(self.rate(total - 1 - step, total))",
+        ),
+        Fault(
+            "the range test does not restore the model",
+            "training/range_test.py",
+            "            found.restore()",
+            "            pass",
+        ),
+        Fault(
+            "the range test suggests ten times too much",
+            "training/range_rules.py",
+            "np.sqrt(left * right) / 2",
+            "np.sqrt(left * right) * 5",
+        ),
+        Fault(
+            "every run of a comparison goes on where the last one ended",
+            "experiments/trainee.py",
+            "        old.assign(new)",
+            "        pass",
+        ),
+        Fault(
+            "a comparison chooses the worst rate",
+            "experiments/compare.py",
+            "if is_better(value, found[best], metric)",
+            "if not is_better(value, found[best], metric)",
+        ),
+        Fault(
+            "rows are never shuffled",
+            "training/trainer.py",
+            "np.random.default_rng((seed, epoch)).permutation(n)",
+            "np.arange(n)",
+        ),
+        Fault(
+            "a comparison ignores the rate it has found",
+            "experiments/trainee.py",
+            "        optimizer.learning_rate = rate",
+            "        pass",
+        ),
     ),
-}  # fmt: skip
+}
 
 
 def broken(fault: Fault, folder: Path) -> Path:
