@@ -78,6 +78,15 @@ def test_crashed_names_exception_and_the_learners_own_line(ex):
     assert __file__ not in repr(verdict)
 
 
+def test_crash_inside_compiled_code_is_placed_in_the_learners_line(ex):
+    def shuffled(x):
+        return np.random.default_rng(0).choice(x, size=3, p=[2.0, 1.0])
+
+    verdict = ex.double(shuffled)
+    assert verdict.outcome == "crashed"
+    assert verdict.where.startswith("`shuffled`, line ")
+
+
 def test_crash_in_a_notebook_cell_is_found_by_its_source(ex):
     source = "def answer(x):\n    y = x\n    return y / 0\n"
     name = "/somewhere/ipykernel_7/123.py"

@@ -98,6 +98,8 @@ def _is_own(filename: str) -> bool:
         return filename.startswith(_OWN_PSEUDO_FILES)
     if "__autograph_generated_file" in filename or "site-packages" in filename:
         return False
+    if not filename.endswith(".py"):  # Cython's names, such as numpy/random/mtrand.pyx
+        return False
     return not str(Path(filename).resolve()).startswith(_NOT_OWN)
 
 
