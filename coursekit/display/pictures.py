@@ -68,7 +68,7 @@ def lines(
         told.append(_told_line(name, at, mean, lost, len(runs)))
     _scales(ax, log, whole=whole)
     _legend(fig, ax, len(groups))
-    return _with_alt(fig, f"{title}. {ylabel} against {xlabel}: {'; '.join(told)}.")
+    return with_alt(fig, f"{title}. {ylabel} against {xlabel}: {'; '.join(told)}.")
 
 
 def strips(groups: Mapping[str, Any], *, title: str, xlabel: str, log: bool = False) -> Figure:
@@ -98,7 +98,7 @@ def strips(groups: Mapping[str, Any], *, title: str, xlabel: str, log: bool = Fa
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     _scales(ax, "x" if log else "")
-    return _with_alt(fig, f"{title}. {xlabel}: {'; '.join(told)}.")
+    return with_alt(fig, f"{title}. {xlabel}: {'; '.join(told)}.")
 
 
 def bars(groups: Mapping[str, float], *, title: str, xlabel: str, form: str = ".3g") -> Figure:
@@ -113,7 +113,7 @@ def bars(groups: Mapping[str, float], *, title: str, xlabel: str, form: str = ".
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     told = "; ".join(f"{name} {value:{form}}" for name, value in groups.items())
-    return _with_alt(fig, f"{title}. {xlabel}: {told}.")
+    return with_alt(fig, f"{title}. {xlabel}: {told}.")
 
 
 def images(
@@ -136,7 +136,7 @@ def images(
         ax.imshow(image, cmap="gray_r" if image.ndim == 2 else None, vmin=0, vmax=1)
         ax.set_title(label, fontsize=8, fontweight="normal", loc="center", pad=3)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return _with_alt(fig, f"{title}. {len(labels)} images: {', '.join(labels)}.")
+    return with_alt(fig, f"{title}. {len(labels)} images: {', '.join(labels)}.")
 
 
 def alt_of(fig: Figure) -> str:
@@ -251,6 +251,7 @@ def _placed(groups: Mapping[str, Any], x: Any) -> dict[str, tuple[np.ndarray, np
     return placed
 
 
-def _with_alt(fig: Figure, alt: str) -> Figure:
+def with_alt(fig: Figure, alt: str) -> Figure:
+    """Give a picture the alternative text that `ck.show` stores with it; return the picture."""
     fig._coursekit_alt = alt
     return fig

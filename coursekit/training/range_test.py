@@ -52,6 +52,7 @@ class RangeTest:
         """Return a figure: loss of each batch and smoothed loss against the rate, log axis."""
         import matplotlib.pyplot as plt
 
+        from coursekit.display.pictures import with_alt
         from coursekit.display.plotting import COLORS
 
         fig, ax = plt.subplots()
@@ -73,7 +74,21 @@ class RangeTest:
             ax.set_ylim(low - 0.15 * (high - low + 1e-9), high + 0.5 * (high - low + 1e-9))
         ax.set(xlabel="learning rate (log scale)", ylabel="training loss of the batch", title=title)
         ax.legend(loc="lower left")
-        return fig
+        return with_alt(fig, self._told(title))
+
+    def _told(self, title: str) -> str:
+        """Return the picture's alternative text."""
+        told = f"{title}. Smoothed training loss against the learning rate"
+        finite = np.flatnonzero(np.isfinite(self.smoothed))
+        if finite.size:
+            first, best = finite[0], finite[np.argmin(self.smoothed[finite])]
+            told += (
+                f": {self.smoothed[first]:.3g} at {self.rates[first]:.2g}, lowest "
+                f"{self.smoothed[best]:.3g} at {self.rates[best]:.2g}"
+            )
+        if math.isfinite(self.suggestion):
+            told += f"; a dashed line marks the suggestion, {self.suggestion:.2g}"
+        return told + "."
 
 
 def lr_range_test(

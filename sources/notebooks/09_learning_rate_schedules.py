@@ -6,266 +6,260 @@
 #
 # ## What you will be able to do
 #
-# In about 35 minutes you will be able to
+# After about {{ minutes.reading }} minutes of reading, or {{ minutes.with_code }} minutes with the
+# code, you will be able to
 #
-# - tell from a loss curve whether a learning rate is too low, too high, or slightly too high;
-# - find a good rate in one epoch with a **range test**;
-# - write the usual **learning-rate schedules** (학습률 스케줄링) as functions of the step, and use
-#   them in Keras, per step and per epoch;
-# - train with **1cycle** (1사이클), and see how much of its gain is due to the schedule;
-# - avoid a silent trap: a momentum that you set and that never changes.
+# - say why a falling rate ends lower than a constant one, and by how much;
+# - find a good rate in one short run with a **range test**;
+# - write the usual **learning-rate schedules** (학습률 스케줄링) and choose among them;
+# - train with **1cycle** (1사이클), and say what it gains and what it does not;
+# - avoid two silent traps: a momentum that never changes, and a schedule that is not saved.
+#
+# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
 
 lab = ck.setup(seed=42)
-
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 
 # %% [markdown]
-# One small net serves all experiments: three hidden layers of 100 ReLU units on handwritten digits,
-# trained by SGD with momentum ([lesson 08](08_optimizers.ipynb)). `n_seeds` nets are trained for
-# every comparison, each from other starting weights, so that you can tell an effect from luck.
+# ## Play first: the schedule designer
+#
+# A schedule gives the learning rate at each step. Move the sliders. Which schedule spends most of
+# its steps near the highest rate? Which one is low for longest?
+
+
+# %% tags=["helper"]
+def draw_schedule(kind, max_rate, steps, start_divided_by, last_leg):
+    t = np.arange(steps)
+    u = t / steps
+    if kind == "1cycle":
+        rate, _ = ck.schedules.one_cycle_at(
+            t, steps, max_rate, start_lr=max_rate / start_divided_by, final_fraction=last_leg
+        )
+    else:
+        rate = max_rate * np.array([SHAPES[kind](each) for each in u])
+    return ck.plotting.lines({kind: rate}, t, title=f"{kind}: the rate at each of {steps} steps",
+                             xlabel="step", ylabel="learning rate")  # fmt: skip
+
+
+def warm_up(u, share=0.1):
+    return u / share if u < share else 0.5 * (1 + np.cos(np.pi * (u - share) / (1 - share)))
+
+
+SHAPES = {
+    "power": lambda u: 1 / (1 + 8 * u),
+    "exponential": lambda u: 0.1 ** (2 * u),
+    "piecewise constant": lambda u: 1 if u < 0.5 else 0.2 if u < 0.75 else 0.04,
+    "cosine": lambda u: 0.5 * (1 + np.cos(np.pi * u)),
+    "cosine with warm-up": warm_up,
+}
+ck.widgets.explore(
+    draw_schedule,
+    kind=["1cycle", *SHAPES],
+    max_rate=(0.001, 1.0, 0.1, "log"),
+    steps=(20, 2000, 500),
+    start_divided_by=(2, 50, 10),
+    last_leg=(0.0, 0.5, 0.1),
+)
+
+# %% [markdown]
+# ## 1 · Why should the rate fall at all?
+#
+# Every step of SGD uses the gradient of one batch: the true gradient plus noise. Look at the
+# smallest problem that has this: the bowl $x^2/2$, whose gradient is $x$, measured with noise.
+#
+# ![A ball in a bowl: with a large constant rate it is thrown from wall to wall above a floor; with a falling rate it comes down in long steps and settles in short ones.](../figures/steps_in_a_bowl.svg)
+#
+# **Predict first:** rates 0.4, 0.1 and 0.025. Which one is lowest after ten steps? Which one after
+# 400? And a rate that starts at 0.4 and falls?
+
 
 # %%
-n, epochs, n_seeds = lab.pick(quick=(10_000, 6, 2), standard=(20_000, 8, 5), full=(55_000, 12, 5))
+def walk(rate, batch=1, steps=400, walkers=1000):
+    """Return the mean loss of many walkers after each step; `rate` is a function of the step."""
+    draw = np.random.default_rng(0)
+    x, losses = np.full(walkers, 4.0), []
+    for t in range(steps):
+        gradient = x + draw.normal(size=walkers) / batch**0.5  # a mean over the batch
+        x = x - rate(t) * gradient
+        losses.append(np.mean(x**2 / 2))
+    return losses
+
+
+walks = {f"rate {rate}": walk(lambda t, rate=rate: rate) for rate in (0.4, 0.1, 0.025)}
+walks["rate 0.4 / (1 + t/5)"] = walk(lambda t: 0.4 / (1 + t / 5))
+floors = {name: np.mean(losses[-100:]) for name, losses in walks.items()}
+
+# %% tags=["plot"]
+ck.show(ck.plotting.lines(
+    walks, title="A constant rate stops at a floor; a falling one goes on down",
+    xlabel="step", ylabel="mean loss of 1,000 walkers", log="y"))  # fmt: skip
+
+# %% tags=["claim"]
+for rate in (0.4, 0.1, 0.025):
+    floor, theory = floors[f"rate {rate}"], rate / (2 - rate) / 2
+    ck.prove(f"The floor of rate {rate} is ½η/(2 − η)", abs(floor / theory - 1) < 0.1,
+             f"{floor:.4f} against {theory:.4f}")  # fmt: skip
+falling = floors["rate 0.4 / (1 + t/5)"]
+ck.prove("The falling rate ends below every constant one",
+         falling < min(v for k, v in floors.items() if "/" not in k),
+         f"{falling:.4f}, the others {', '.join(f'{v:.4f}' for v in floors.values())}")  # fmt: skip
+
+# %% [markdown]
+# **A constant rate stops at a noise floor proportional to the rate: four times the rate, a floor
+# {{ floors["rate 0.1"] / floors["rate 0.025"]:.1f }} times as high** (0.1 against 0.025). Near the
+# minimum the true gradient is almost 0, and what remains of a step is its noise, as long as the rate
+# makes it. In formulas: the variance obeys $v \leftarrow (1-\eta)^2 v + \eta^2$, which comes to rest
+# at $v = \eta/(2-\eta)$, so the loss at $\frac12 \eta/(2-\eta)$. A small rate has a low floor and takes
+# long to get there. **A rate that falls starts fast and ends {{ floors["rate 0.1"] /
+# floors["rate 0.4 / (1 + t/5)"]:.0f }} times lower than 0.1.** That is the whole case for schedules.
+
+# %% [markdown]
+# ## 2 · One rate, four fates
+#
+# Now a real net: three hidden layers of 100 ReLU units on handwritten digits, trained by SGD with
+# momentum ([lesson 08](08_optimizers.ipynb)). `ck.compare` trains each variant with several seeds,
+# the same for all: the same starting weights, the same batches in the same order.
+#
+# **Predict first:** rates 0.0003, 0.03, 0.1 and 3. Which one has the lowest training loss after the
+# first epoch? Which one after the last? What happens to 0.1 if the rate drops to 0.01 near the end?
+
+# %%
+n, epochs, n_seeds = lab.pick(quick=(5_000, 4, 2), standard=(10_000, 8, 5), full=(55_000, 12, 5))
 data = ck.load("mnist").subset(n)
-x, y, valid = data.x_train, data.y_train, (data.x_valid, data.y_valid)
-batch_size = 128
-steps_per_epoch = int(np.ceil(len(x) / batch_size))
-print(f"{data.name} ({data.source}): {len(x):,} training images, {len(valid[0]):,} for validation")
 
 
-def build(learning_rate, seed):
-    keras.utils.set_random_seed(seed)
+def build(learning_rate=0.01):
     hidden = [keras.layers.Dense(100, "relu", kernel_initializer="he_normal") for _ in range(3)]
     model = keras.Sequential(
         [keras.Input((28, 28)), keras.layers.Flatten(), *hidden, keras.layers.Dense(10, "softmax")]
     )
-    model.compile(
-        keras.optimizers.SGD(learning_rate, momentum=0.9),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    model.optimizer.build(model.trainable_variables)
+    optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def restart(model, seed):
-    """Put a model back to the start: the weights of `seed`, an optimizer without memory."""
-    model.set_weights(build(0.01, seed).get_weights())
-    for variable in [model.optimizer.iterations, *model.optimizer.momentums]:
-        variable.assign(keras.ops.zeros_like(variable))
-
-
-# %% [markdown]
-# `ck.fit` trains like `model.fit` and gives the same kind of history, but runs many steps in one
-# compiled program, which for a net this small is several times as fast. You may write
-# `model.fit` instead and wait a little longer.
-
-
 # %%
-def train(learning_rate, *, epochs=epochs, callback=None):
-    """Train `n_seeds` nets; return their validation losses, shape (n_seeds, epochs)."""
-    model = build(learning_rate, seed=0)
-    runs = []
-    for seed in range(n_seeds):
-        restart(model, seed)
-        if isinstance(learning_rate, float):
-            model.optimizer.learning_rate = learning_rate
-        history = ck.fit(
-            model, x, y, epochs=epochs, batch_size=batch_size, validation_data=valid,
-            callbacks=[callback()] if callback else [], verbose=0, seed=seed,
-        )  # fmt: skip
-        runs.append(history.history["val_loss"])
-    return np.array(runs)
-
-
-# %% [markdown]
-# ## 1 · One rate, four fates
-#
-# Four nets start from the same weights and see the same batches in the same order. Only the
-# learning rate differs: 0.0003, 0.03, 0.3 and 3.
-#
-# **Predict first:** which one has the lowest training loss after the first epoch? Which one after
-# the last? Does the largest rate learn faster or not at all?
-
-# %%
-fates = {}
-model = build(0.01, seed=0)
-for rate in (0.0003, 0.03, 0.3, 3.0):
-    restart(model, seed=0)
-    model.optimizer.learning_rate = rate
-    history = ck.fit(model, x, y, epochs=epochs, batch_size=batch_size, verbose=0, seed=0)
-    fates[rate] = history.history["loss"]
-
-# %%
-guessing = np.log(10)  # the loss of giving each of ten classes the probability 1/10
-fig, ax = plt.subplots()
-for i, (rate, losses) in enumerate(fates.items()):
-    shown = np.clip(np.nan_to_num(losses, nan=20, posinf=20), 0, 20)
-    marked = {**ck.plotting.line_kw(i), "marker": ck.plotting.MARKERS[i]}
-    ax.semilogy(range(1, len(losses) + 1), shown, **marked, label=f"rate {rate:g}")
-ax.axhline(guessing, color=ck.plotting.COLORS[6], linewidth=1, linestyle=":", label="guessing")
-ax.set(
-    xlabel="epoch",
-    ylabel="training loss (log scale, cut at 20)",
-    title="Too low crawls, too high does not learn at all",
-)
-ax.legend(ncols=2)
+rates = {f"rate {rate:g}": lambda rate=rate: build(rate) for rate in (0.0003, 0.03, 0.1, 3.0)}
+drop = {
+    "0.1, then 0.01": lambda: [ck.callbacks.Schedule(lambda t, T: 0.1 if t < 0.75 * T else 0.01)]
+}
+fates = ck.compare({**rates, "0.1, then 0.01": build}, data, epochs=epochs, batch_size=128,
+                   seeds=n_seeds, callbacks=drop)  # fmt: skip
 ck.show(
-    fig,
-    alt="Training loss against epoch for four learning rates. 0.0003 falls slowly, 0.03 falls "
-    "fast and lowest, 0.3 stays above 0.03, 3 stays at or above the dotted line of guessing.",
+    fates.curves(
+        "loss", log="y", title="Too low crawls, too high diverges; 0.1 waits for a lower rate"
+    )
 )
-
-# %%
-for rate, losses in fates.items():
-    print(f"rate {rate:<7g} first epoch {losses[0]:9.3g}   last epoch {losses[-1]:9.3g}")
-print(f"guessing                 {guessing:9.3g}")
-
-# %% [markdown]
-# Each rate has its own failure. Too **low**: the loss falls, but the budget is spent before it gets
-# anywhere. Too **high**: the steps overshoot, the loss **diverges** (it grows, or sticks at the loss
-# of guessing once the ReLU units are dead; some notes write "diverse", which is another word). **Slightly too high** is the treacherous one: it
-# learns at once and then does worse than a smaller rate, because the last steps are as long as the
-# first. (A loss of `nan` is not a number: the weights grew beyond what the computer can hold, and
-# `ck.fit` stopped at that step.)
+fates.table("loss")
 
 # %% tags=["claim"]
-last = {rate: losses[-1] for rate, losses in fates.items()}
-assert not last[3.0] < 0.9 * guessing, f"rate 3 should not learn; its loss is {last[3.0]:.3f}"
-assert last[0.03] < last[0.0003], f"0.03 should beat 0.0003: {last[0.03]:.3f}, {last[0.0003]:.3f}"
-assert not last[0.3] < last[0.03], f"0.03 should beat 0.3: {last[0.03]:.3f}, {last[0.3]:.3f}"
+mean_loss = {name: kept["loss"].mean(axis=0) for name, kept in fates.history.items()}
+good, lively, dropped = (mean_loss[name] for name in ("rate 0.03", "rate 0.1", "0.1, then 0.01"))
+guessing = np.log(10)  # the loss of giving each of ten classes the probability 1/10
+ck.prove("Rate 3 does not learn", not mean_loss["rate 3"][-1] < 0.9 * guessing,
+         f"{mean_loss['rate 3'][-1]:.2f}, guessing {guessing:.2f}")  # fmt: skip
+ck.prove("0.03 ends below 0.0003", good[-1] < mean_loss["rate 0.0003"][-1],
+         f"{good[-1]:.3f} < {mean_loss['rate 0.0003'][-1]:.3f}")  # fmt: skip
+ck.prove("A tenth of the rate for the last quarter takes 0.1 below its floor", dropped[-1] < 0.9 * lively[-1],
+         f"{dropped[-1]:.3f} against {lively[-1]:.3f}")  # fmt: skip
 
 # %% [markdown]
-# ## 2 · Find a good rate in one epoch: the range test
-#
-# You could train one net per rate, as above. The **range test** (Smith, 2017) needs one net and
-# less than one epoch: start with a rate far too low, multiply it by a constant factor after every
-# batch, and write down each batch's loss.
-#
-# **Predict first:** what does the curve of loss against rate look like?
+# **Slightly too high is the treacherous one: after one epoch 0.1 has the loss {{ lively[0]:.2f }}, 0.03
+# has {{ good[0]:.2f }}; at the end it is {{ lively[-1]:.3f }} against {{ good[-1]:.3f }}.** It has come
+# down to its noise floor: with a tenth of the rate in the last quarter the same net gets to
+# **{{ dropped[-1]:.3f }}**. Too **low** (0.0003), and the budget is spent on the way. Too **high** (3),
+# and the steps overshoot: the loss **diverges**, which shows as a cross where the run ended (it grew
+# beyond what the computer can hold), or it sticks at {{ guessing:.1f }}, the loss of guessing, once the
+# ReLU units are dead.
 
 # %% [markdown]
-# This is the whole idea, in plain Keras:
+# ## 3 · Find a good rate in one short run: the range test
+#
+# You could train a net for each rate, as above. The **range test** (Smith, 2017) needs one net and a
+# few hundred steps: start far too low, multiply the rate by a constant factor after every batch, and
+# write down each batch's loss. **Predict first:** what does the curve of loss against rate look like?
 
 # %%
-model = build(learning_rate=1e-5, seed=0)
-rates = np.geomspace(1e-5, 10, 150)
-losses = []
-order = np.random.default_rng(0).permutation(len(x))
+model = build()
+rates, losses = np.geomspace(1e-5, 10, 150), []
 for i, rate in enumerate(rates):
-    rows = np.take(order, range(i * batch_size, (i + 1) * batch_size), mode="wrap")
+    rows = np.arange(i * 128, (i + 1) * 128) % len(data.x_train)
     model.optimizer.learning_rate = rate
-    losses.append(model.train_on_batch(x[rows], y[rows])[0])
+    losses.append(model.train_on_batch(data.x_train[rows], data.y_train[rows])[0])
     model.reset_metrics()  # or `losses` would hold running means, not each batch's own loss
 
-fig, ax = plt.subplots()
-ax.semilogx(rates, np.clip(losses, 0, 4), ".-", linewidth=0.8, markersize=4)
-ax.axhline(guessing, color=ck.plotting.COLORS[6], linestyle=":", label="loss of guessing")
-ax.set(
-    xlabel="learning rate (log scale)",
-    ylabel="loss of the batch (cut at 4)",
+# %% tags=["plot"]
+ck.show(ck.plotting.lines(
+    {"one batch": np.clip(np.nan_to_num(losses, nan=4), 0, 4)}, rates, log="x",
     title="Nothing, then progress, then the blow-up",
-)
-ax.legend()
-ck.show(
-    fig,
-    alt="Loss of each batch against a growing learning rate: flat while the rate is tiny, then "
-    "falling, then shooting up beyond the loss of guessing.",
-)
+    xlabel="learning rate", ylabel="loss of the batch, cut at 4"))  # fmt: skip
 
 # %% [markdown]
-# Two things spoil this simple loop. It ruined the net: its weights went through the blow-up. And
-# you must read the curve by eye. `ck.lr_range_test` does the same with your own model, smooths the
-# curve, stops at the blow-up, and puts back every weight, every slot of the optimizer and every
-# random generator. It suggests **half of the trough's middle**: the trough is where the loss lies in
-# the lower half of its fall, and both its ends are steep, so that noise moves them little.
+# This loop ruined the net, and you must read the curve by eye. `ck.lr_range_test` does the same with
+# your own model, smooths the curve, stops at the blow-up, puts everything back as it was, and suggests
+# **half of the trough's middle**: the trough is where the loss lies in the lower half of its fall, and
+# both its ends are steep, so that noise moves them little. Other rules of thumb (a tenth of the
+# blow-up, a tenth of the lowest point) come from the same curve and jump more from run to run.
 
 # %%
-model = build(learning_rate=0.01, seed=0)
-weights_before = [w.copy() for w in model.get_weights()]
-result = ck.lr_range_test(model, x, y, batch_size=batch_size)
-ck.show(
-    result.plot(),
-    alt="Range test: the smoothed loss falls to its lowest point and rises again; a dashed line "
-    "marks the suggestion, half of the rate in the middle of the trough.",
-)
-good_rate = result.suggestion
-print(f"suggested rate: {good_rate:.3g}, found in {len(result.rates)} steps ({result.reason})")
+model = build(0.01)
+before = model.get_weights()
+test = ck.lr_range_test(model, data.x_train, data.y_train, batch_size=128)
+ck.show(test.plot())
 
 # %% tags=["claim"]
-for before, after in zip(weights_before, model.get_weights(), strict=True):
-    assert np.array_equal(before, after), "the range test must leave the weights as found"
-slots = [v for v in model.optimizer.variables if "momentum" in v.path]
-assert slots, "SGD with momentum should have built its slots"
-assert all(not np.any(v.numpy()) for v in slots), "the optimizer's slots must be as found: zero"
-assert int(model.optimizer.iterations) == 0, "the optimizer's step counter must be as found: 0"
-assert abs(float(model.optimizer.learning_rate) - 0.01) < 1e-8, "the rate must be as found: 0.01"
-assert 1e-4 < good_rate < 1, f"expected a usable suggestion, got {good_rate}"
+slots = [v.numpy() for v in model.optimizer.variables if "momentum" in v.path]
+same = all(map(np.array_equal, before, model.get_weights()))
+clean = bool(slots) and not any(map(np.any, slots)) and int(model.optimizer.iterations) == 0
+kept = abs(float(model.optimizer.learning_rate) - 0.01) < 1e-8
+ck.prove("The range test leaves weights, momentum, step counter and rate as found",
+         same and clean and kept, f"{len(before)} arrays of weights, {len(slots)} slots of zeros")  # fmt: skip
+ck.prove("The suggestion is a usable rate", 0.003 < test.suggestion < 0.3, f"{test.suggestion:.3g}")
 
 # %% [markdown]
-# ## 3 · Schedules are functions of the step
+# **The range test suggests {{ test.suggestion:.2g }} after {{ len(test.rates) }} steps**, less than
+# {{ np.ceil(len(test.rates) * 128 / len(data.x_train)):.0f }} epochs. Test before training (on a trained
+# net the easy progress is gone), and again after changing the architecture, the batch size or the
+# optimizer. Use it as a place to start: a net with batch normalisation endures rates in the test that
+# are too high in a whole training.
+
+# %% [markdown]
+# ## 4 · Schedules are functions of the step
 #
-# A good start wants long steps, a good end wants short ones. A **schedule** gives the learning rate
-# $\eta$ at each step $t$, with $\eta_0$ the first rate and $s$ a number of steps:
+# With $\eta_0$ the highest rate and $u = t / T$ the share of the training that is done, at step $t$
+# of $T$:
 #
-# | schedule | formula | in Keras |
+# | schedule | here | in Keras |
 # |---|---|---|
-# | power (거듭제곱 기반) | $\eta_0 / (1 + t/s)^c$ | `InverseTimeDecay` for $c = 1$ |
-# | exponential (지수 기반) | $\eta_0 \cdot 0.1^{t/s}$ | `ExponentialDecay` |
-# | piecewise constant (구간별 고정) | $\eta_0$, then lower in stages | `PiecewiseConstantDecay` |
-# | cosine with warm-up | up linearly, then $\eta_0 \cdot \frac12 (1 + \cos \pi u)$, $u$ from 0 to 1 | `CosineDecay` |
+# | power (거듭제곱 기반) | $\eta_0 / (1 + 8u)$ | `InverseTimeDecay` |
+# | exponential (지수 기반) | $\eta_0 \cdot 0.1^{2u}$ | `ExponentialDecay` |
+# | piecewise constant (구간별 고정) | $\eta_0$, then a fifth, then a 25th | `PiecewiseConstantDecay` |
+# | cosine | $\eta_0 \cdot \frac12 (1 + \cos \pi u)$ | `CosineDecay` |
+# | cosine with warm-up | up linearly, then the cosine | `CosineDecay(warmup_target=…)` |
 # | 1cycle (1사이클) | up linearly, down linearly, then almost to 0 | `ck.callbacks.OneCycle` |
 # | performance (성능 기반) | halved when the validation loss stops falling | `ReduceLROnPlateau` |
 #
-# The last one is different: it cannot be drawn before training, because it listens.
+# The last one cannot be drawn in advance, because it listens. In Keras a schedule can live in the
+# optimizer, `SGD(CosineDecay(…))`, or come from outside as a callback, which leaves the model as it
+# was compiled; `ck.callbacks.Schedule(function)` is such a callback, with one rate for every step.
 #
-# **Predict first:** in which schedule does the rate change fastest in the very first steps? Which one
-# spends most of its steps close to the highest rate?
+# **Predict first:** does Keras do what the formula says, at each single step? And is
+# `PiecewiseConstantDecay([39], …)` already lower *at* step 39, or after it? Do not trust the plan, ask
+# the optimizer: a callback reads the rate back before every step of the smallest net there is.
 
 # %%
-high_rate = 2 * good_rate  # the middle of the range test's trough
-total = epochs * steps_per_epoch
-schedules = keras.optimizers.schedules
-made = {
-    "power": ck.schedules.Power(high_rate, decay_steps=total / 8),
-    "exponential": schedules.ExponentialDecay(high_rate, total / 2, decay_rate=0.1),
-    "piecewise constant": schedules.PiecewiseConstantDecay(
-        [total // 2, 3 * total // 4], [high_rate, high_rate / 5, high_rate / 25]
-    ),
-    "cosine with warm-up": schedules.CosineDecay(
-        high_rate / 10,
-        total - steps_per_epoch,
-        warmup_target=high_rate,
-        warmup_steps=steps_per_epoch,
-    ),
-    "1cycle": ck.schedules.OneCycle(high_rate, total),
-}
-
-fig, axes = plt.subplots(1, 5, figsize=(10, 2.4), sharey=True)
-for i, (ax, (name, schedule)) in enumerate(zip(axes, made.items(), strict=True)):
-    ax.plot([float(schedule(t)) for t in range(total)], color=ck.plotting.COLORS[i])
-    ax.set_title(name, fontsize=9)
-    ax.set_xlabel("step")
-axes[0].set_ylabel("learning rate")
-ck.show(
-    fig,
-    alt="Five small panels of learning rate against step: power falls fast and then ever more "
-    "slowly, exponential falls smoothly, piecewise constant drops in two stages, cosine warms up "
-    "and falls along a half wave, 1cycle goes up in a straight line, down again, and almost to 0.",
-)
-
-# %% [markdown]
-# Does Keras do what the formula says? Do not trust the plan, ask the optimizer. This callback reads
-# the rate back before every step; the claim below compares every single one with the formula. Any
-# net will do here, so take the smallest: one weight and a bias.
+u = np.linspace(0, 1, 200, endpoint=False)
+drawn = {name: [shape(each) for each in u] for name, shape in SHAPES.items()}
+drawn["1cycle"] = ck.schedules.one_cycle_at(np.arange(200), 200, 1.0)[0]
+ck.show(ck.plotting.lines(drawn, u, title="1cycle and warm-up start low; all end low",
+                          xlabel="share of the training", ylabel="share of the highest rate"))  # fmt: skip
 
 
-# %%
+# %% tags=["helper"]
 class RecordRate(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.rates = []
@@ -280,222 +274,219 @@ def smallest(learning_rate):
     return model
 
 
-ones = np.ones((400, 1))
-t = np.arange(2 * 50)
-s = 25
-formulas = {
-    "power": (ck.schedules.Power(0.1, s), 0.1 / (1 + t / s)),
-    "exponential": (schedules.ExponentialDecay(0.1, s, 0.1), 0.1 * 0.1 ** (t / s)),
+def recorded(learning_rate, *callbacks, epochs=2):
+    """Train for 50 steps an epoch; return the rate that the optimizer had at each of them."""
+    record, ones = RecordRate(), np.ones((400, 1))
+    smallest(learning_rate).fit(ones, ones, batch_size=8, epochs=epochs, verbose=0,
+                                callbacks=[*callbacks, record])  # fmt: skip
+    return np.array(record.rates)
+
+
+def final_weights(callback, optimizer=None):
+    keras.utils.set_random_seed(1)
+    model = build()
+    if optimizer is not None:
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+    model.fit(data.x_train[:2000], data.y_train[:2000], epochs=3, shuffle=False, verbose=0,
+              callbacks=[callback])  # fmt: skip
+    return np.concatenate([w.ravel() for w in model.get_weights()])
+
+
+# %%
+schedules, t = keras.optimizers.schedules, np.arange(100)
+in_keras = {
+    "power": (schedules.InverseTimeDecay(0.1, 25, 1.0), 0.1 / (1 + t / 25)),
+    "exponential": (schedules.ExponentialDecay(0.1, 25, 0.1), 0.1 * 0.1 ** (t / 25)),
     "piecewise constant": (
-        schedules.PiecewiseConstantDecay([39, 79], [0.1, 0.05, 0.01]),
-        np.where(t <= 39, 0.1, np.where(t <= 79, 0.05, 0.01)),
+        schedules.PiecewiseConstantDecay([39], [0.1, 0.05]),
+        np.where(t <= 39, 0.1, 0.05),
     ),
-    "cosine with warm-up": (
-        schedules.CosineDecay(0.0, 75, warmup_target=0.1, warmup_steps=s),
-        np.where(t < s, 0.1 * t / s, 0.05 * (1 + np.cos(np.pi * (t - s) / 75))),
+    "cosine": (schedules.CosineDecay(0.1, 100), 0.05 * (1 + np.cos(np.pi * t / 100))),
+    "1cycle": (
+        ck.schedules.OneCycle(0.1, 100),
+        np.interp(t, [0, 45, 90, 99], [0.01, 0.1, 0.01, 1e-5]),
     ),
-    "1cycle": (ck.schedules.OneCycle(0.1, 100), ck.schedules.one_cycle_at(t, 100, 0.1)[0]),
 }
+off = {name: np.abs(recorded(plan) - want).max() for name, (plan, want) in in_keras.items()}
 
 # %% tags=["claim"]
-for name, (schedule, expected) in formulas.items():
-    recorder = RecordRate()
-    smallest(schedule).fit(ones, ones, batch_size=8, epochs=2, verbose=0, callbacks=[recorder])
-    difference = np.abs(np.array(recorder.rates) - expected).max()
-    assert len(recorder.rates) == 100, f"expected 100 steps, saw {len(recorder.rates)}"
-    assert difference < 1e-7, (
-        f"{name}: the optimizer's rate differs from the formula by {difference}"
-    )
-print("At each of 100 steps the optimizer's rate equals the formula, for", *formulas, sep="\n  ")
+ck.prove("At each of 100 steps the optimizer's rate equals the formula",
+         max(off.values()) < 1e-7, f"at most {max(off.values()):.0e} off, in {', '.join(off)}")  # fmt: skip
 
-# %% [markdown]
-# Look closely at the piecewise constant line in the cell above: Keras changes the value *after* the
-# boundary step (`t <= 39`), where you might have expected *at* it. Off by one step is harmless in a
-# long training, and a good reason to compare whole traces in a test.
-#
-# ### Per epoch or per step?
-#
-# `keras.callbacks.LearningRateScheduler` calls your function of the **epoch** and sets the rate once
-# per epoch; a schedule object is asked at every **step**. Same formula, different stairs:
-
-# %%
-per_step, per_epoch = RecordRate(), RecordRate()
+# %% tags=["plot"]
 halving = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 * 0.5**epoch)
-short = {"x": ones, "y": ones, "batch_size": 20, "epochs": 4, "verbose": 0}
-smallest(schedules.ExponentialDecay(0.1, 20, 0.5)).fit(**short, callbacks=[per_step])
-smallest(0.1).fit(**short, callbacks=[halving, per_epoch])
-
-fig, ax = plt.subplots(figsize=(7.5, 2.8))
-ax.plot(per_step.rates, **ck.plotting.line_kw(0), label="per step: ExponentialDecay")
-ax.step(range(80), per_epoch.rates, where="post", **ck.plotting.line_kw(1),
-        label="per epoch: LearningRateScheduler")  # fmt: skip
-ax.set(
-    xlabel="step (20 per epoch)",
-    ylabel="learning rate in the optimizer",
-    title="They agree only at the first step of each epoch",
-)
-ax.legend()
-ck.show(
-    fig,
-    alt="Learning rate read back from the optimizer: a smooth exponential curve for the per-step "
-    "schedule, a staircase touching it at the start of each epoch for the per-epoch callback.",
-)
-
-# %% [markdown]
-# With few epochs the stairs are coarse: prefer a schedule per step. 1cycle *must* be stepped per
-# batch; per epoch its two straight lines would be a handful of jumps.
-#
-# ### Performance scheduling listens to the validation loss
-#
-# `ReduceLROnPlateau(factor=0.5, patience=5)` halves the rate once the validation loss has not
-# improved for five epochs. Its logic fits in a few lines. Here it runs on invented losses:
-
-# %%
-invented = [1.0, 0.8, 0.7, 0.69, 0.7, 0.71, 0.7, 0.72, 0.7, 0.6, 0.55, 0.56, 0.56, 0.57, 0.56, 0.56]
-rate, best, waited, used = 0.1, np.inf, 0, []
-for loss in invented:
-    used.append(rate)
-    if loss < best - 1e-4:
-        best, waited = loss, 0
-    else:
-        waited += 1
-        if waited >= 5:
-            rate, waited = rate / 2, 0
-print("rate used in each epoch:", *used)
-
-# %% [markdown]
-# ## 4 · The same budget for every schedule
-#
-# Now the race. Every net gets the same number of epochs. The constant rate runs twice: at the range
-# test's suggestion, and twice as high, at the rate where all schedules have their peak. That
-# second run matters: without it you could not tell whether a schedule won because it *changes* the
-# rate or because it *started higher*.
-#
-# **Predict first:** rank the schedules by their last validation loss. Is the spread between seeds
-# smaller than the difference between schedules?
-
-# %%
-results = {"constant": train(good_rate), "constant, high": train(high_rate)}
-for name, schedule in made.items():
-    if name == "1cycle":
-        results[name] = train(good_rate, callback=lambda: ck.callbacks.OneCycle(high_rate))
-    else:
-        results[name] = train(schedule)
-results["performance"] = train(
-    high_rate, callback=lambda: keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1)
-)
-
-# %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), width_ratios=[3, 2])
-for i, name in enumerate(["constant", "constant, high", "exponential", "1cycle"]):
-    ck.plotting.band(left, range(1, epochs + 1), results[name], name, i)
-left.set(xlabel="epoch", ylabel="validation loss", title=f"Mean and range of {n_seeds} seeds")
-left.legend()
-final = {name: runs[:, -1] for name, runs in results.items()}
-final = dict(sorted(final.items(), key=lambda item: item[1].mean()))
-ck.plotting.strip(right, final, "validation loss after the last epoch")
-lowest = next(iter(final))
-right.set_title(f"{lowest} ends lowest".capitalize())
-ck.show(
-    fig,
-    alt="Left: validation loss against epoch for a constant rate, a high constant rate, exponential "
-    "decay and 1cycle, mean and range over seeds. Right: final validation loss of every run of "
-    "all eight schedules, sorted by mean.",
-)
-
-# %%
-print(f"validation loss, mean ± standard deviation over {n_seeds} seeds, {epochs} epochs")
-for name in final:
-    runs = results[name]
-    spread = runs[:, -1].std(ddof=1)
-    print(
-        f"  {name:20s} last {runs[:, -1].mean():.3f} ± {spread:.3f}   best {runs.min(1).mean():.3f}"
-    )
-
-# %% [markdown]
-# ## 5 · 1cycle: is it really faster?
-#
-# 1cycle (Smith, 2018) starts at a tenth of the highest rate, climbs in a straight line to the top
-# in the first half, comes down the same way, and spends the last tenth of the steps falling to a
-# thousandth of where it started. Momentum (모멘텀) goes the other way: 0.95 → 0.85 → 0.95. In the middle it
-# visits rates at which a constant run would not settle; the last leg harvests. (The other schedules of
-# the race keep their momentum at 0.9.)
-#
-# Two questions, each with its own experiment. In the race above, in which epoch does 1cycle reach
-# the best validation loss that the constant rate reached in the whole race? And when 1cycle is
-# **planned** for fewer epochs (that is the point of it: the cycle shrinks with the budget), how
-# short can it be?
-
-# %%
-target = results["constant"].mean(axis=0).min()
-budgets = sorted({max(2, round(epochs * share)) for share in (1 / 3, 1 / 2, 2 / 3, 5 / 6)})
-shorter = {
-    budget: train(good_rate, epochs=budget, callback=lambda: ck.callbacks.OneCycle(high_rate))
-    for budget in budgets
+stairs = {
+    "each step: ExponentialDecay": recorded(schedules.ExponentialDecay(0.1, 50, 0.5), epochs=4),
+    "each epoch: LearningRateScheduler": recorded(0.1, halving, epochs=4),
 }
-shorter[epochs] = results["1cycle"]
+ck.show(ck.plotting.lines(
+    stairs, np.arange(200), title="They agree only at the first step of each epoch",
+    xlabel="step, 50 in an epoch", ylabel="learning rate in the optimizer"))  # fmt: skip
+
+# %% [markdown]
+# **The optimizer follows the formula to {{ max(off.values()):.0e }}, and Keras' piecewise constant
+# changes after its boundary, at step 40 (`t <= 39`).** One step is harmless in a long training, and
+# a good reason to compare whole traces in a test.
+#
+# A callback that is called once an **epoch**, such as `LearningRateScheduler`, makes stairs of the
+# same formula; with few epochs they are coarse. 1cycle *must* go step by step.
+
+# %% [markdown]
+# ## 5 · The race
+#
+# Every schedule gets the same net, the same {{ epochs }} epochs, and a highest rate of its own, found
+# by the same search: one training for each rate with a seed that the race does not use, and the list
+# grows where its end is the best. (Comparing them at one common rate would only show whom that rate
+# suits.) Performance scheduling halves its rate after one epoch without progress; in a long training
+# wait for five.
+#
+# **Predict first:** which schedule wins? Will it win by more than the luck of the seeds?
+
 
 # %%
-enough = [b for b, runs in shorter.items() if runs.mean(axis=0).min() <= target]
-fewest = min(enough, default=None)
-fig, ax = plt.subplots()
-ck.plotting.band(ax, range(1, epochs + 1), results["constant"], "constant rate", 0)
-for i, (budget, runs) in enumerate(shorter.items(), start=1):
-    color = ck.plotting.COLORS[i]
-    ax.plot(range(1, budget + 1), runs.mean(axis=0), **ck.plotting.line_kw(i))
-    ax.plot(budget, runs.mean(axis=0)[-1], ck.plotting.MARKERS[i], color=color, markersize=8,
-            label=f"1cycle planned for {budget} epochs")  # fmt: skip
-ax.axhline(target, color=ck.plotting.COLORS[6], linewidth=1, linestyle=":")
-ax.set(xlabel="epoch", ylabel="validation loss",
-       title=f"A cycle of {fewest} epochs gets below the best of {epochs} at a constant rate")  # fmt: skip
-ax.legend()
-ck.show(
-    fig,
-    alt="Validation loss against epoch for the constant rate and for 1cycle planned for several "
-    "budgets; markers show where each cycle ends relative to the constant rate's best, a dotted line.",
+def every_step(shape):
+    """Return what makes the callbacks of a run whose highest rate is `peak`."""
+    return lambda peak: [ck.callbacks.Schedule(lambda t, total: peak * shape(t / total))]
+
+
+callbacks = {
+    "constant": lambda: [],
+    "performance": lambda: [keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1)],
+    **{name: every_step(shape) for name, shape in SHAPES.items()},
+    "1cycle": lambda peak: [ck.callbacks.OneCycle(peak)],
+}
+budget = {"batch_size": 128, "seeds": n_seeds, "rates": (0.03, 0.1, 0.3)}
+race = ck.compare(
+    dict.fromkeys(callbacks, build), data, epochs=epochs, callbacks=callbacks, **budget
 )
+ck.show(race.final("val_loss"))
 
-# %%
-print(f"constant rate: best validation loss {target:.3f} in {epochs} epochs")
-for budget, runs in shorter.items():
-    print(f"1cycle planned for {budget} epochs: {runs.mean(axis=0).min():.3f}")
-print(f"fewest epochs in which 1cycle gets there: {fewest}")
+race.table("val_loss")
+
+# %% tags=["plot"]
+listened = race.history["performance"]["learning_rate"]
+ck.show(ck.plotting.lines(
+    {f"seed {seed}": rates for seed, rates in zip(race.seeds, listened, strict=True)},
+    title="Performance scheduling: every seed halves the rate at its own moments",
+    xlabel="epoch", ylabel="learning rate", log="y"))  # fmt: skip
 
 # %% tags=["claim"]
-assert fewest is not None, "no 1cycle run reached the constant rate's best validation loss"
-assert fewest < epochs, (
-    f"1cycle should reach the constant rate's best loss {target:.3f} in fewer than {epochs} epochs"
-)
+ends = {name: values.mean() for name, values in race.last("val_loss").items()}
+gain = 1 - ends["1cycle"] / ends["constant"]
+first, *_, worst = sorted(ends, key=ends.get)
+
+ck.prove("1cycle ends below the best constant rate", ends["1cycle"] < ends["constant"],
+         f"{ends['1cycle']:.3f} < {ends['constant']:.3f}")  # fmt: skip
+falling = [name for name in ends if name not in ("constant", "performance")]
+lower = [name for name in falling if ends[name] < ends["constant"]]
+ck.prove("Most falling schedules end below the best constant rate", len(lower) > len(falling) / 2,
+         f"{len(lower)} of {len(falling)}: {', '.join(lower)}")  # fmt: skip
+inside = all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items())
+ck.prove("No best rate stands at the end of its list", inside,
+         ", ".join(f"{name} {rate:.2g}" for name, rate in race.rates.items()))  # fmt: skip
 
 # %% [markdown]
-# Reaching a result in far fewer steps than usual is called **super-convergence** (Smith and Topin,
-# 2019). But what exactly made the difference: that 1cycle went to a higher rate, or that it came
-# down again? The race holds the answer, because one constant run stayed at the peak rate all along:
+# Performance scheduling cannot be planned, but it can be read back: each run halves its rate where its
+# own validation loss pauses.
+#
+# **1cycle ends {{ gain:.0%}} below the constant rate, both with the best rate of their own: validation
+# loss {{ ends["1cycle"]:.3f }} against {{ ends["constant"]:.3f }}.** Among the schedules that fall, the
+# dots overlap: the distance between neighbours is smaller than the spread of their seeds. *That* the
+# rate falls matters more than the curve on which it falls.
 
-# %%
-last = {name: runs[:, -1].mean() for name, runs in results.items()}
-higher = last["constant, high"] - last["constant"]
-down = last["1cycle"] - last["constant, high"]
-print(f"a higher rate, kept constant:           validation loss {higher:+.3f}")
-print(f"the same rate as the peak of a cycle:   validation loss {down:+.3f}")
+# %% [markdown]
+# ## 6 · What warm-up is for
+#
+# The search of the race has tried the same rates for every schedule. **Predict first:** at the highest
+# rate all of them tried, 0.3, who does better: a cosine that begins there, or one that takes a tenth
+# of the steps to climb up to it?
+
+# %% tags=["plot"]
+tried = {
+    name: race.searched[name] for name in ("constant", "cosine", "cosine with warm-up", "1cycle")
+}
+ck.show(ck.plotting.lines(
+    {name: list(found.values()) for name, found in tried.items()},
+    {name: list(found) for name, found in tried.items()},
+    title="With warm-up a high peak does less harm",
+    xlabel="highest learning rate", ylabel="validation loss at the end", log="x"))  # fmt: skip
 
 # %% tags=["claim"]
-assert down < 0, f"a rate that comes down again should end lower than its peak kept: {down:+.3f}"
+cold, warm = race.searched["cosine"][0.3], race.searched["cosine with warm-up"][0.3]
+
+ck.prove("At the peak 0.3 the cosine with warm-up ends below the one without",
+         not cold <= warm, f"{warm:.3f} < {cold:.3f}")  # fmt: skip
 
 # %% [markdown]
-# A higher rate alone may help a short training and spoil a longer one (change `n` and `epochs` and
-# see the sign turn). Letting it come down again is what makes it safe. Look at the dots in the race before
-# you choose among the schedules that do come down: the spread between seeds is often as wide as the
-# distance between them.
+# **At the peak 0.3 the cosine ends at {{ cold:.2f }}; with warm-up it ends at {{ warm:.2f }}** (one seed
+# each). The first steps are the dangerous ones: the gradients are large, all point the same way, and
+# the weights are where the initialiser has put them. A long step there kills ReLU units for good.
+# Warm-up lets the net reach flatter ground first. That is why 1cycle, which climbs for nearly half of
+# the steps, endures the highest peaks; very deep nets and large batches need warm-up most.
 
 # %% [markdown]
-# ## 6 · The silent trap: momentum that never changes
+# ## 7 · Shorter budgets, larger batches
 #
-# Say you want to lower the momentum after the first epoch. The following callback looks right,
-# raises nothing, and the attribute reads back as set.
+# 1cycle is famous for **super-convergence** (Smith and Topin, 2019): results in far fewer steps. The
+# fair question is not whether it beats a constant rate in the middle of the race, but what it reaches
+# when it is *planned* for half the epochs, and whether a cosine planned for the same half does as well.
+
+# %%
+half = ck.compare(
+    dict.fromkeys(("cosine with warm-up", "1cycle"), build), data, epochs=epochs // 2,
+    callbacks={name: callbacks[name] for name in ("cosine with warm-up", "1cycle")}, **budget,
+)  # fmt: skip
+finals = {"constant, whole": race.last()["constant"], "1cycle, whole": race.last()["1cycle"]}
+finals |= {f"{name}, half": values for name, values in half.last().items()}
+ck.show(ck.plotting.strips(finals, xlabel="validation loss at the end",
+                           title=f"{epochs // 2} epochs planned as such, and {epochs} epochs"))  # fmt: skip
+
+# %% tags=["claim"]
+means = {name: values.mean() for name, values in finals.items()}
+short = half.verdict("val_loss").text
+ck.prove("Half the epochs with 1cycle reach what the constant rate reaches in all of them",
+         means["1cycle, half"] < 1.05 * means["constant, whole"],
+         f"{means['1cycle, half']:.3f} against {means['constant, whole']:.3f}")  # fmt: skip
+
+# %% [markdown]
+# **In {{ epochs // 2 }} epochs 1cycle reaches {{ means["1cycle, half"]:.3f }}, the constant rate
+# {{ means["constant, whole"]:.3f }} in {{ epochs }}.** It is no privilege of 1cycle: {{ short }} What
+# counts is a high rate with a gentle start and an end near 0 *within the budget*: never judge a
+# schedule that was cut off before its end.
 #
-# **Predict first:** how far apart are the final weights of a net whose momentum is set to 0 after one
-# epoch, and of one whose momentum stays at 0.9?
+# And the batch size? The mean over $B$ samples has a noise of $1/\sqrt{B}$, so the floor of section 1 is
+# proportional to $\eta / B$. **Predict first:** four times the rate with four times the batch?
+
+# %%
+scaled = {"rate 0.1, batch 1": walk(lambda t: 0.1), "rate 0.4, batch 1": walk(lambda t: 0.4),
+          "rate 0.4, batch 4": walk(lambda t: 0.4, batch=4)}  # fmt: skip
+ck.show(ck.plotting.lines(scaled, title="Four times the rate and the batch: the old floor, reached sooner",
+                          xlabel="step", ylabel="mean loss of 1,000 walkers", log="y"))  # fmt: skip
+
+# %% tags=["claim"]
+level = {name: np.mean(losses[-100:]) for name, losses in scaled.items()}
+ratio = level["rate 0.4, batch 4"] / level["rate 0.1, batch 1"]
+soon = {name: int(np.argmax(np.array(losses) < 0.1)) for name, losses in scaled.items()}
+
+ck.prove("The floor depends on rate / batch size", 0.8 < ratio < 1.4, f"{ratio:.2f} times as high")
+ck.prove("The larger batch needs fewer steps",
+         soon["rate 0.4, batch 4"] < soon["rate 0.1, batch 1"] / 2, f"{soon}")  # fmt: skip
+
+# %% [markdown]
+# **Four times the rate and four times the batch have {{ ratio:.1f }} times the floor, and get below 0.1
+# in {{ soon["rate 0.4, batch 4"] }} steps in place of {{ soon["rate 0.1, batch 1"] }}.** This is the linear
+# scaling rule (Goyal and others, 2017): multiply the rate by what you multiply the batch by. It ends
+# where the curvature forbids longer steps; then a larger batch only costs more. The other way round, a
+# growing batch does to the noise what a falling rate does (S. L. Smith and others, 2018).
+
+# %% [markdown]
+# ## 8 · Two silent traps
+#
+# ### A momentum that never changes
+#
+# Say you want to lower the momentum after the first epoch. This callback looks right, raises nothing,
+# and the attribute reads back as set. **Predict first:** how far apart are the final weights of a net
+# whose momentum is set to 0, and of one whose momentum stays at 0.9?
 
 
 # %%
@@ -509,23 +500,14 @@ class SetMomentum(keras.callbacks.Callback):
             self.model.optimizer.momentum = self.value
 
 
-def final_weights(optimizer, callback):
-    model = build(0.01, seed=1)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy")
-    model.fit(x[:2000], y[:2000], epochs=3, shuffle=False, verbose=0, callbacks=[callback])
-    return np.concatenate([w.ravel() for w in model.get_weights()])
-
-
-kept = final_weights(keras.optimizers.SGD(0.01, momentum=0.9), SetMomentum(0.9))
-zeroed = final_weights(keras.optimizers.SGD(0.01, momentum=0.9), SetMomentum(0.0))
+# %%
+kept, zeroed = final_weights(SetMomentum(0.9)), final_weights(SetMomentum(0.0))
 print("largest difference between the two nets' weights:", np.abs(kept - zeroed).max())
 
 # %% [markdown]
-# Bit for bit the same. Keras traced the update into a graph in the first step, and there `momentum`
-# is a Python number, so it went in as a **constant**. The learning rate is a variable and can be
-# changed; momentum, `beta_1`, `clipnorm` and `weight_decay` cannot.
-#
-# The cure is to let the update read a variable. Ten lines for SGD:
+# Keras traced the update into a graph in the first step, and there `momentum` is a Python number, so
+# it went in as a **constant**. The learning rate is a variable and can be changed; momentum, `beta_1`,
+# `clipnorm` and `weight_decay` cannot. The cure is to let the update read a variable:
 
 
 # %%
@@ -547,155 +529,104 @@ class SetLiveMomentum(SetMomentum):
             self.model.optimizer.live_momentum.assign(self.value)
 
 
-live_kept = final_weights(SGDWithLiveMomentum(0.01, momentum=0.9), SetLiveMomentum(0.9))
-live_zeroed = final_weights(SGDWithLiveMomentum(0.01, momentum=0.9), SetLiveMomentum(0.0))
-print("the live optimizer equals Keras' own while momentum is constant:",
-      np.allclose(live_kept, kept, atol=1e-6))  # fmt: skip
-print("largest difference once momentum is really set to 0:", np.abs(live_kept - live_zeroed).max())
-
-# %% tags=["claim"]
-assert np.array_equal(kept, zeroed), "setting optimizer.momentum should have had no effect at all"
-assert np.allclose(live_kept, kept, atol=1e-6), "the live optimizer should equal SGD at first"
-assert np.abs(live_kept - live_zeroed).max() > 1e-3, "a live momentum should change the weights"
-
-# %% [markdown]
-# `ck.callbacks.OneCycle` cycles momentum inside the compiled update, for SGD, RMSprop and the Adam
-# family, and writes down what the optimizer used at every step:
-
 # %%
-cycle = ck.callbacks.OneCycle(high_rate)
-still = ck.callbacks.OneCycle(high_rate, momentum=(0.95, 0.95))
-cycled = final_weights(keras.optimizers.SGD(good_rate, momentum=0.9), cycle)
-constant = final_weights(keras.optimizers.SGD(good_rate, momentum=0.9), still)
-
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
-left.plot(cycle.history["step"], cycle.history["learning_rate"], color=ck.plotting.COLORS[0])
-left.set(xlabel="step", ylabel="learning rate", title="The rate goes up and down …")
-right.plot(cycle.history["step"], cycle.history["momentum"], color=ck.plotting.COLORS[1])
-right.set(xlabel="step", ylabel="momentum", title="… momentum down and up")
-ck.show(
-    fig,
-    alt="Recorded from the optimizer during 1cycle: the learning rate rises in a straight line, "
-    "falls, and ends near 0; momentum falls from 0.95 to 0.85, rises back and stays.",
-)
+cycle = ck.callbacks.OneCycle(0.1)
+still = ck.callbacks.OneCycle(0.1, momentum=(0.95, 0.95))
+apart = np.abs(final_weights(cycle) - final_weights(still)).max()
+read_back = {"learning rate, in tenths": np.array(cycle.history["learning_rate"]) * 10,
+             "momentum": cycle.history["momentum"]}  # fmt: skip
+ck.show(ck.plotting.lines(read_back, cycle.history["step"], xlabel="step", ylabel="value",
+                          title="Read back from the optimizer: momentum mirrors the rate"))  # fmt: skip
 
 # %% tags=["claim"]
+live_kept = final_weights(SetLiveMomentum(0.9), SGDWithLiveMomentum(0.01, 0.9))
+live_zeroed = final_weights(SetLiveMomentum(0.0), SGDWithLiveMomentum(0.01, 0.9))
+moved = np.abs(live_kept - live_zeroed).max()
+
+ck.prove("Setting optimizer.momentum on a compiled model has no effect",
+         np.array_equal(kept, zeroed), "the weights are equal bit for bit")  # fmt: skip
+ck.prove("The live optimizer equals Keras' own while its momentum is constant",
+         np.allclose(live_kept, kept, atol=1e-6), f"{np.abs(live_kept - kept).max():.1e} apart")  # fmt: skip
+ck.prove("A live momentum changes the weights", moved > 1e-3, f"by up to {moved:.3f}")
 steps = np.array(cycle.history["step"])
-planned_rate, planned_momentum = ck.schedules.one_cycle_at(steps, len(steps), high_rate)
-assert np.allclose(cycle.history["learning_rate"], planned_rate, rtol=1e-5, atol=1e-9)
-assert np.allclose(cycle.history["momentum"], planned_momentum, rtol=1e-5)
-assert np.abs(cycled - constant).max() > 1e-3, "cycling momentum should change the weights"
+rate = np.interp(steps, [0, 85, 170, 188], [0.01, 0.1, 0.01, 1e-5])  # 3 epochs of 63 steps
+momentum = np.interp(steps, [0, 85, 170, 188], [0.95, 0.85, 0.95, 0.95])
+ck.prove("1cycle's rate and momentum, read back at each step, are those of the plan",
+         len(steps) == 189 and np.allclose(cycle.history["learning_rate"], rate, rtol=1e-4, atol=1e-8)
+         and np.allclose(cycle.history["momentum"], momentum, rtol=1e-5), f"{len(steps)} steps")  # fmt: skip
+ck.prove("Cycling momentum changes the weights", apart > 1e-3, f"by up to {apart:.3f}")
 
 # %% [markdown]
-# ## 7 · What is saved with the model, and what is not
+# **Setting the attribute changed the weights by {{ np.abs(kept - zeroed).max():g }}; setting the
+# variable changes them by up to {{ moved:.2f }}.** `ck.callbacks.OneCycle` cycles momentum inside the
+# compiled update, for SGD, RMSprop and the Adam family, and writes down what the optimizer used:
+#
+# ### What is saved with the model, and what is not
 #
 # You stop a training and go on tomorrow. **Predict first:** does the schedule go on where it was?
 # Does `ReduceLROnPlateau` remember how long it has waited?
 
 # %%
 import tempfile
-from pathlib import Path
 
 model = smallest(schedules.ExponentialDecay(0.1, 25, 0.1))
-model.fit(ones, ones, batch_size=20, epochs=2, verbose=0)
+model.fit(np.ones((400, 1)), np.ones((400, 1)), batch_size=10, verbose=0)
 with tempfile.TemporaryDirectory() as folder:
-    model.save(Path(folder) / "model.keras")
-    loaded = keras.models.load_model(Path(folder) / "model.keras")
-print(f"before saving: step {int(model.optimizer.iterations)}, "
-      f"rate {float(model.optimizer.learning_rate):.6f}")  # fmt: skip
-print(f"after loading: step {int(loaded.optimizer.iterations)}, "
-      f"rate {float(loaded.optimizer.learning_rate):.6f}")  # fmt: skip
+    model.save(f"{folder}/model.keras")
+    loaded = keras.models.load_model(f"{folder}/model.keras")
+for name, each in {"before saving": model, "after loading": loaded}.items():
+    optimizer = each.optimizer
+    print(f"{name}: step {int(optimizer.iterations)}, rate {float(optimizer.learning_rate):.6f}")
 
 # %% tags=["claim"]
-assert int(loaded.optimizer.iterations) == 40, "the step counter should come back"
-assert np.isclose(float(loaded.optimizer.learning_rate), 0.1 * 0.1 ** (40 / 25)), (
-    "the schedule should go on where it was"
-)
+after = float(loaded.optimizer.learning_rate)
+ck.prove("A schedule in the optimizer goes on after loading",
+         int(loaded.optimizer.iterations) == 40 and np.isclose(after, 0.1 * 0.1 ** (40 / 25)),
+         f"step {int(loaded.optimizer.iterations)}, rate {after:.6f}")  # fmt: skip
 
 # %% [markdown]
-# A **schedule object** is part of the optimizer: its settings and the step counter are saved in the
-# `.keras` file and it goes on. (It goes on across two `fit` calls as well, which is a surprise if
-# you wanted it to start again.) A **callback** is not part of the model: the rate it last set is saved, its
-# memory is not. `ReduceLROnPlateau` forgets its best loss and its waiting, and a
+# **A schedule object is part of the optimizer: settings and step counter are saved, and it goes on at
+# step {{ int(loaded.optimizer.iterations) }}.** (It goes on across two `fit` calls as well, which is a
+# surprise if you wanted it to start again.) A **callback** is not part of the model: the rate it last
+# set is saved, its memory is not. `ReduceLROnPlateau` forgets its best loss and its waiting, and a
 # `LearningRateScheduler` counts epochs from 0 unless you pass `initial_epoch`.
-
-# %% [markdown]
-# ## Explore: the schedule designer
 #
-# Move the sliders. What must you change to make 1cycle look like cosine with warm-up?
-
-
-# %%
-def draw_schedule(kind, max_rate, start_divided_by, final_share, steps):
-    t = np.arange(steps)
-    momentum = np.full(steps, 0.9)
-    if kind == "1cycle":
-        rate, momentum = ck.schedules.one_cycle_at(
-            t, steps, max_rate, start_lr=max_rate / start_divided_by, final_fraction=final_share
-        )
-    elif kind == "exponential":
-        rate = max_rate * 0.1 ** (2 * t / steps)
-    elif kind == "power":
-        rate = max_rate / (1 + 8 * t / steps)
-    else:
-        warm = max(1, steps // 10)
-        falling = 0.5 * max_rate * (1 + np.cos(np.pi * (t - warm) / (steps - warm)))
-        rate = np.where(t < warm, max_rate * (t + 1) / (warm + 1), falling)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8))
-    left.plot(t, rate, color=ck.plotting.COLORS[0])
-    left.set(xlabel="step", ylabel="learning rate", ylim=(0, None), title=kind)
-    right.plot(t, momentum, color=ck.plotting.COLORS[1])
-    right.set(xlabel="step", ylabel="momentum", ylim=(0.8, 1), title="momentum")
-    return fig
-
-
-ck.widgets.explore(
-    draw_schedule,
-    alt="The chosen schedule: learning rate and momentum against the step.",
-    kind=["1cycle", "cosine with warm-up", "exponential", "power"],
-    max_rate=(0.01, 1.0, 0.1),
-    start_divided_by=(2, 50, 10),
-    final_share=(0.0, 0.5, 0.1),
-    steps=(10, 2000, 500),
-)
-
-# %% [markdown]
 # ## Pitfalls
 #
 # - **A schedule in the optimizer and a callback that sets the rate.** Keras raises `TypeError` in the
 #   middle of training. Use one or the other.
-# - **A schedule counted in epochs.** `decay_steps` counts steps: multiply by the steps per epoch, and
+# - **A schedule counted in epochs.** `decay_steps` counts steps: multiply by the steps in an epoch, and
 #   again when you change the batch size.
+# - **A schedule cut short.** A plan for 100 epochs that is stopped after 50 has never had a low rate.
+#   Plan for the epochs you will train.
 # - **`optimizer.lr = 0.01`** makes a new attribute that nobody reads. Write
-#   `optimizer.learning_rate = 0.01`, or `optimizer.learning_rate.assign(0.01)` where old code has
-#   `K.set_value(optimizer.lr, 0.01)`.
-# - **`decay=`** belongs to old Keras; today it is ignored, with a warning. Use a schedule.
-# - **The loss in a batch hook** is the running mean of the epoch, not the batch's loss.
-# - **A range test on a net that has been trained** shows a curve that is flat, then rises: the
-#   easy progress is gone. Test before training, and again after changing the architecture,
-#   the batch size or the optimizer.
-
-# %% [markdown]
+#   `optimizer.learning_rate = 0.01`.
+# - **`decay=`** belongs to old Keras; today it is ignored, with a warning.
+# - **The loss in a batch hook** is the running mean of the epoch, not the batch's own loss.
+#
+# ## What to do tomorrow
+#
+# 1. Start with the range test's suggestion, and try three times as much and a third of it.
+# 2. Let the rate fall to almost 0 by the end of the budget you really have: cosine or 1cycle.
+# 3. Warm up over the first 5–10% of the steps when you want a high peak.
+# 4. Change the batch size, and search the rate again.
+# 5. Read the rate back from the optimizer once before you trust a plan.
+#
 # ## Recap
 #
-# - Too low crawls, too high diverges, slightly too high never settles.
-# - A range test finds, in an epoch or so, the trough of rates at which the loss falls and has not yet
-#   blown up; train at half of its middle.
-# - Schedules start high and end low; write them per step, and check the rate in the optimizer.
-# - 1cycle reaches the constant rate's result in fewer epochs: high in the middle, low at the end.
-# - Momentum set on a compiled optimizer changes nothing: verify by the weights.
-
-# %% [markdown]
+# - Near the minimum a step is mostly noise; a constant rate stops at a floor proportional to it.
+# - Too low crawls, too high diverges, slightly too high leads and then stays.
+# - A range test finds a rate to start from in a few hundred steps.
+# - A schedule is a function of the step; which falling one you take matters less than that it falls.
+# - Momentum set on a compiled optimizer changes nothing; a callback's memory is not saved.
+#
 # ## Now practise
 #
 # Open [exercise 09](../exercises/09_learning_rate_schedules.ipynb): write each schedule, the range
 # test and 1cycle yourself; every task answers back. The
-# [CIFAR-10 study](../exercises/15_cifar10_study.ipynb) puts 1cycle to work on twenty layers.
+# [CIFAR-10 study](../exercises/15_cifar10_study.ipynb) puts 1cycle to work on twenty layers. Then go on
+# with lesson [10 ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb).
 #
-# Then go on with lesson
-# [10 ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb).
-
-# %% [markdown]
 # ## Further reading
 #
 # - L. N. Smith, *Cyclical Learning Rates for Training Neural Networks*, WACV 2017, arXiv:1506.01186:
@@ -706,5 +637,9 @@ ck.widgets.explore(
 #   Learning Rates*, 2019, arXiv:1708.07120.
 # - I. Loshchilov and F. Hutter, *SGDR: Stochastic Gradient Descent with Warm Restarts*, ICLR 2017,
 #   arXiv:1608.03983: section 3, cosine annealing.
+# - P. Goyal and others, *Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour*,
+#   arXiv:1706.02677, 2017: section 2, linear scaling and warm-up.
+# - S. L. Smith and others, *Don't Decay the Learning Rate, Increase the Batch Size*, ICLR 2018,
+#   arXiv:1711.00489.
 # - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition, 2022,
 #   chapter 11, "Learning Rate Scheduling".

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from coursekit.base.keras import keras, tf
+from coursekit.display.pictures import alt_of
 from coursekit.errors import ArgumentError
 from coursekit.training.range_test import lr_range_test
 
@@ -271,6 +272,8 @@ def test_an_unbuilt_model_is_built_and_otherwise_left_alone():
 def test_the_plot_has_axes_with_names_and_marks_the_suggestion():
     result = lr_range_test(classifier(), X, Y, steps=120)
     figure = result.plot()
+    assert alt_of(figure).startswith(f"Range test: {result.reason}. Smoothed training loss")
+    assert f"marks the suggestion, {result.suggestion:.2g}." in alt_of(figure)
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
     assert "learning rate" in axes.get_xlabel()

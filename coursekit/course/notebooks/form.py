@@ -10,7 +10,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from coursekit.course.notebooks import prose
-from coursekit.course.notebooks.cells import headings, tags, where
+from coursekit.course.notebooks.cells import tags, where
 from coursekit.errors import NotebookError
 
 FOLDED = {"plot", "helper", "claim"}  # tags of cells whose code is behind a click
@@ -24,6 +24,7 @@ MAX_RULES = 5
 # and Language 109, 2019: 238 words a minute for easy texts), the rest measured on readers.
 _WORDS_A_MINUTE, _PICTURE, _QUESTION, _LINE = 180, 1 / 3, 1.0, 1 / 10  # the last three in minutes
 _FIGURE = re.compile(r"!\[([^\]]*)\]\(\.\./figures/([\w-]+\.svg)\)")
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _NUMBERED = re.compile(r"^\d+ · ")
 _FINDING = re.compile(r"^\*\*[^*]*(?:\d|\{\{ )[^*]*\*\*", re.MULTILINE)
 
@@ -124,7 +125,7 @@ def _sections(nb: NotebookNode) -> Iterator[str]:
     title, found = "", True
     rules: int | None = None
     for cell in [*nb.cells, None]:
-        titles = headings(cell) if cell is not None else [TOMORROW]
+        titles = _HEADING.findall(prose.written(cell)) if cell is not None else [TOMORROW]
         for each in titles:
             if not found:
                 yield f'the section "{title}" has no finding: a bold sentence with its number.'
@@ -134,7 +135,8 @@ def _sections(nb: NotebookNode) -> Iterator[str]:
         if cell.cell_type == "markdown":
             found = found or bool(_FINDING.search(prose.written(cell)))
             if TOMORROW in titles:
-                rules = len(re.findall(r"^(?:\d+\.|-) ", cell.source, re.MULTILINE))
+                below = re.split(r"^#+ ", cell.source.partition(TOMORROW)[2], flags=re.MULTILINE)
+                rules = len(re.findall(r"^(?:\d+\.|-) ", below[0], re.MULTILINE))
     if rules is None:
         yield f'the heading "{TOMORROW}" is missing.'
     elif not 1 <= rules <= MAX_RULES:
