@@ -46,8 +46,9 @@ def compare(
     where the best rate stands at an end of the list, the list is made longer. A run that diverged
     is kept: its numbers are NaN from that epoch on.
 
-    A variant is built for every run, but keeps the program of its first run; only a variant whose
-    function asks for the rate is compiled anew. The global random states are left as found.
+    A variant is built for every run, but keeps the program of its first run, and so do variants
+    with the very same function, which differ in their callbacks; only a variant whose function asks
+    for the rate is compiled anew. The global random states are left as found.
 
     Args:
         variants: name -> function that returns a new compiled model. It is called without
@@ -80,9 +81,11 @@ def compare(
         tqdm(total=total, disable=not watched(), unit="run", leave=False) as bar,
     ):
         trial.done = bar.update
+        trainees: dict[int, Trainee] = {}
         for name, build in variants.items():
             bar.set_description_str(name, refresh=False)
-            trainee = Trainee(name, build)
+            trainee = trainees.setdefault(id(build), Trainee(name, build))
+            trainee.name = name
             rate = None
             if listed:
                 runs.searched[name] = _search(trainee, listed, trial, choose_by)
@@ -90,7 +93,8 @@ def compare(
             runs.rates[name] = rate
             for seed in runs.seeds:
                 runs.add(name, seed, trial.run(trainee, seed, rate))
-            runs.models[name] = trainee.model
+            shared = list(variants.values()).count(build) > 1
+            runs.models[name] = trainee.copy() if shared else trainee.model
     return runs
 
 

@@ -51,6 +51,14 @@ class Trainee:
             _copy(fresh, self.model)
         return self.model
 
+    def copy(self) -> keras.Model:
+        """Return a model of its own with the present weights and optimizer state."""
+        if self.takes_rate:
+            return self.model  # of this run alone
+        own = self._checked(self.build())
+        _copy(self.model, own)
+        return own
+
     def _checked(self, model: Any) -> keras.Model:
         if not isinstance(model, keras.Model) or not model.compiled:
             what = "one that is not compiled" if isinstance(model, keras.Model) else repr(model)

@@ -13,6 +13,7 @@ from coursekit.display.pictures import alt_of
 from coursekit.errors import ArgumentError
 from coursekit.experiments.compare import SEARCH_SEED, compare
 from coursekit.training import fit
+from coursekit.training.per_step import Schedule
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 4)).astype("float32")
@@ -164,19 +165,41 @@ def test_the_last_model_is_kept():
     assert loss == pytest.approx(runs.history["a"]["val_loss"][-1, -1], rel=1e-5)
 
 
-def test_one_program_serves_all_seeds_and_rates(monkeypatch):
+@pytest.fixture
+def traced(monkeypatch):
+    """The programs that are made."""
     from coursekit.training import programs
 
-    traced = []
+    found = []
     make = programs.Loop.__init__
 
     def counted(self, *args, **kwargs):
-        traced.append(args)
+        found.append(args)
         make(self, *args, **kwargs)
 
     monkeypatch.setattr(programs.Loop, "__init__", counted)
+    return found
+
+
+def test_one_program_serves_all_seeds_and_rates(traced):
     run({"a": net}, rates=(0.01, 0.1, 1.0), seeds=3)
     assert len(traced) == 2  # one for training, one for validation
+
+
+def test_variants_with_one_function_share_a_program_and_nothing_else(traced):
+    def steady(factor):
+        return lambda rate: [Schedule(lambda step, total: factor * rate)]
+
+    factors = {"full": 1.0, "half": 0.5, "none": 0.0}
+    callbacks = {name: steady(factor) for name, factor in factors.items()}
+    shared = run(dict.fromkeys(factors, net), rates=(0.05, 0.1, 0.2), callbacks=callbacks)
+    assert len(traced) <= 3  # training with a schedule, validation; one that is short
+    for name in factors:
+        alone = run({name: net}, rates=(0.05, 0.1, 0.2), callbacks=callbacks[name])
+        np.testing.assert_allclose(shared.last()[name], alone.last()[name], rtol=1e-5)
+        loss = shared.models[name].evaluate(DATA.x_valid, DATA.y_valid, verbose=0)[0]
+        assert loss == pytest.approx(shared.history[name]["val_loss"][-1, -1], rel=1e-5)
+    assert len({id(model) for model in shared.models.values()}) == 3
 
 
 def test_pictures_have_the_verdict_as_title_and_tell_their_data():

@@ -17,6 +17,7 @@ from coursekit.base.machine import THREAD_VARIABLES
 from coursekit.course.notebooks.catalogue import Notebook
 from coursekit.course.notebooks.execute import CELL_TIMEOUT, execute
 from coursekit.course.notebooks.run import progress
+from coursekit.datasets.registry import replaced
 from coursekit.errors import ArgumentError
 
 DATA = ("embedded", "real")
@@ -114,6 +115,8 @@ def examine(
                 tally.numbers[setting] = (holds, measured)
                 lost += not holds
             told = f"{lost} claims did not hold" if lost else "all claims held"
+            if setting.data == "real" and replaced(outcome.data):
+                told += " (the real data are absent: on stand-ins)"
             console.print(f"{notebook.label} · {setting}: {told}", markup=False, soft_wrap=True)
     return list(tallies.values())
 
