@@ -1,7 +1,6 @@
-"""Exercise 03: the layers, PReLU and Swish with learned numbers, RReLU with drawn ones.
+"""Exercise 03: layers, PReLU and Swish with learned numbers, RReLU with drawn ones.
 
-Right and wrong layers are formulas of plain operators here, made into layers when looked at:
-importing this loads no Keras.
+Right and wrong ones are formulas, made into layers when looked at: importing this loads no Keras.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -78,16 +78,10 @@ def _swish(z, b):
     return z / (1 + math.e ** (-b * z))
 
 
-def _last(shape):
-    return (shape[-1],)
+_last, _single = (itemgetter(part) for part in (slice(-1, None), slice(0)))  # of a shape
 
 
-def _single(shape):
-    return ()
-
-
-# Reason → a layer that makes the mistake, and the rule that its slopes break: those of a call,
-# those of the next and the limits; slopes are NaN where inputs are not negative.
+# Reason → a layer, and the rule that it breaks: of the slopes of two calls, or NaN, and the limits.
 IN_TRAINING: dict[str, tuple[Drawn, Callable[..., bool]]] = {
     "In training all elements have one slope in a call; each needs a draw of its own.":
         (Drawn(shape=lambda s: ()), lambda s, *_: np.nanmax(s) - np.nanmin(s) > 1e-4),
@@ -106,7 +100,7 @@ IN_TRAINING: dict[str, tuple[Drawn, Callable[..., bool]]] = {
         (Drawn(shape=lambda s: (s[0], *[1] * (len(s) - 2), s[-1])),
          lambda s, *_: len(np.unique(s)) > 0.9 * np.isfinite(s).sum()),
     "In training two calls give the same slopes; draw anew in every call.":
-        (Drawn(slope=lambda u, low, high: low + (high - low) * _frozen(u)),
+        (Drawn(slope=lambda u, low, high: low + (high - low) * rng("u").random(u.shape, "float32")),
          lambda s, again, *_: not np.allclose(s, again, equal_nan=True)),
 }  # fmt: skip
 
@@ -127,16 +121,12 @@ def _vary(slopes: np.ndarray, axis: int) -> bool:
     return not np.allclose(np.nanstd(slopes, axis=axis), 0, atol=1e-4)
 
 
-def _frozen(u: Any) -> Any:
-    return rng("frozen").uniform(size=u.shape).astype("float32")
-
-
 def add_layers(tasks: TaskList) -> None:
     """Add the three tasks."""
-    wrong = partial(Learned, start=0.25, shape=_last)
+    p = partial(Learned, start=0.25, shape=_last)
 
     @behaviour(
-        tasks, title="PReLU as a layer", right=wrong(_prelu), seconds=120.0,
+        tasks, title="PReLU as a layer", right=p(_prelu), seconds=120.0,
         hints=(
             "In `build`: `self.add_weight` with a shape of one axis, as long as the input's last.",
             "`keras.initializers.Constant` makes an initialiser that gives one number everywhere.",
@@ -144,44 +134,40 @@ def add_layers(tasks: TaskList) -> None:
         ),
         mistakes={
             "With a slope above 1 or below 0, max(αz, z) takes the wrong side. Choose by the sign "
-            "of z.": wrong(lambda z, a: z + (a * z - z + abs(a * z - z)) / 2),
-            "The slopes act on the positive side.": wrong(lambda z, a: -_prelu(-z, a)),
-            "The slopes have the wrong sign.": wrong(lambda z, a: _prelu(z, -a)),
-            "The slopes act on both sides.": wrong(lambda z, a: a * z),
-            "That is ReLU: the slopes have no effect.": wrong(lambda z, a: _prelu(z, 0 * a)),
-            "Your slope is always 0.25; use the weight.":
-                wrong(lambda z, a: _prelu(z, 0.25 + 0 * a)),
-            "Your slope does not start where the task says.": wrong(_prelu, start=0.0),
+            "of z.": p(lambda z, a: z + (a * z - z + abs(a * z - z)) / 2),
+            "The slopes act on the positive side.": p(lambda z, a: -_prelu(-z, a)),
+            "The slopes have the wrong sign.": p(lambda z, a: _prelu(z, -a)),
+            "The slopes act on both sides.": p(lambda z, a: a * z),
+            "That is ReLU: the slopes have no effect.": p(lambda z, a: _prelu(z, 0 * a)),
+            "Your slope is always 0.25; use the weight.": p(lambda z, a: _prelu(z, 0.25 + 0 * a)),
+            "Your slope does not start where the task says.": p(_prelu, start=0.0),
             "Your layer has one slope for all units; each unit needs its own.":
-                wrong(_prelu, shape=_single),
-            "For inputs of shape (samples, 3, 3, 4) your layer learns 36 numbers; expected 4.":
-                wrong(_prelu, shape=lambda shape: shape[1:]),
+                p(_prelu, shape=_single),
+            "For inputs of shape (samples, 3, 3, 4) your slope has shape (3, 3, 4); expected (4,).":
+                p(_prelu, shape=lambda shape: shape[1:]),
         },
     )  # fmt: skip
     def prelu(answer: Any) -> dict[str, Any]:
         """A layer class without arguments."""
         return _look_at_learned(_class_of(answer), _last, 0.25, "slope")
 
-    wrong_swish = partial(Learned, start=1.0, shape=_single)
+    s = partial(Learned, start=1.0, shape=_single)
 
     @behaviour(
-        tasks, title="Swish with a learned β", right=wrong_swish(_swish), seconds=120.0,
+        tasks, title="Swish with a learned β", right=s(_swish), seconds=120.0,
         hints=(
             "`self.add_weight(shape=(), ...)` makes one number. Which initialiser starts it at 1?",
             "`keras.ops.sigmoid` works on tensors.",
         ),
         mistakes={
-            "β has no effect: it works as if it were 1.":
-                wrong_swish(lambda z, b: _swish(z, 1 + 0 * b)),
-            "β stands outside; it belongs inside the sigmoid.":
-                wrong_swish(lambda z, b: b * _swish(z, 1.0)),
-            "β multiplies z outside, too.": wrong_swish(lambda z, b: b * _swish(z, b)),
-            "That is the sigmoid alone; multiply it by z.":
-                wrong_swish(lambda z, b: _swish(z, b) / z),
-            "The exponent has the wrong sign.": wrong_swish(lambda z, b: _swish(z, -b)),
-            "Your β does not start where the task says.": wrong_swish(_swish, start=0.0),
-            "For inputs of shape (samples, 5) your layer learns 5 numbers; expected 1.":
-                wrong_swish(_swish, shape=_last),
+            "β has no effect: it works as if it were 1.": s(lambda z, b: _swish(z, 1 + 0 * b)),
+            "β stands outside; it belongs inside the sigmoid.": s(lambda z, b: b * _swish(z, 1.0)),
+            "β multiplies z outside, too.": s(lambda z, b: b * _swish(z, b)),
+            "That is the sigmoid alone; multiply it by z.": s(lambda z, b: _swish(z, b) / z),
+            "The exponent has the wrong sign.": s(lambda z, b: _swish(z, -b)),
+            "Your β does not start where the task says.": s(_swish, start=0.0),
+            "For inputs of shape (samples, 5) your β has shape (5,); expected ().":
+                s(_swish, shape=_last),
         },
     )  # fmt: skip
     def trainable_swish(answer: Any) -> dict[str, Any]:
@@ -238,22 +224,17 @@ def _look_at_learned(made: Any, shape: Any, start: float, what: str) -> dict[str
 
 def _only_weight(layer: Any, shape: tuple[int, ...], start: float, what: str, at: str) -> Any:
     weights = layer.trainable_weights
-    if len(weights) != 1:
-        raise Wrong(
-            f"Your layer has {len(weights)} weights; one is enough."
-            if weights
-            else f"Your {what} is not trainable, so that nothing is learned."
-            if layer.weights
-            else f"Your layer has no weights. Make the {what} in `build` with `self.add_weight`: a "
-            "plain number or tensor is not learned."
-        )
-    got, size, wanted = tuple(weights[0].shape), math.prod(weights[0].shape), math.prod(shape)
-    if size == 1 < wanted:
+    if not layer.weights:
+        raise Wrong(f"Your layer has no weights: make the {what} with `self.add_weight`.")
+    if not weights:
+        raise Wrong(f"Your {what} is not trainable, so that nothing is learned.")
+    if len(weights) > 1:
+        raise Wrong(f"Your layer has {len(weights)} weights; one is enough.")
+    got = tuple(weights[0].shape)
+    if math.prod(got) == 1 < math.prod(shape):
         raise Wrong(f"Your layer has one {what} for all units; each unit needs its own.")
-    if size != wanted:
-        raise Wrong(f"{at.capitalize()} your layer learns {size} numbers; expected {wanted}.")
     if got != shape:
-        raise Wrong(f"Your {what} has shape {got}; expected {shape}.")
+        raise Wrong(f"{at.capitalize()} your {what} has shape {got}; expected {shape}.")
     if not np.allclose(weights[0], start, atol=1e-6):
         raise Wrong(f"Your {what} does not start where the task says.")
     return weights[0]
@@ -308,12 +289,12 @@ def _in_a_program(made: Any) -> dict[str, Any]:
     except Exception as error:  # whatever a graph refuses
         raise Wrong(
             "It works step by step, but not in a compiled program, where the number of samples may "
-            "be unknown: compute with `keras.ops` and `keras.random`, not with NumPy, and ask "
-            f"`keras.ops.shape` for the shape of the inputs. ({type(error).__name__})"
+            "be unknown: compute with `keras.ops` and `keras.random`, and ask `keras.ops.shape` "
+            f"for the shape. ({type(error).__name__})"
         ) from None
     if np.allclose(first, second):
         raise Wrong(
-            "In a compiled training step the slopes are the same for ever: they were drawn once, "
-            "by Python or NumPy, when the program was made. Draw with `keras.random.uniform`."
+            "In a compiled training step the slopes are the same for ever, drawn once by Python "
+            "or NumPy when the program was made. Draw with `keras.random.uniform`."
         )
     return {"the shape of the output in a compiled program": (*first.shape, *program(z[:3]).shape)}

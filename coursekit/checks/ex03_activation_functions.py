@@ -93,14 +93,12 @@ _activation(
     ),
     mistakes={
         "`alpha` has no effect: it works as if it were 1.": lambda z, a: elu(z, 1.0),
-        "`alpha` multiplies the exponential only; it multiplies the whole difference.":
-            lambda z, a: np.where(z > 0, z, a * np.exp(z) - 1),
+        "`alpha` must multiply the −1 as well.": lambda z, a: elu(z, a) + (a - 1) * (z <= 0),
         "The −1 is missing: at 0 both sides must meet.": lambda z, a: elu(z, a) + a * (z <= 0),
         "The lower side has the wrong sign.": lambda z, a: elu(z, -a),
         "The exponential is on both sides; above 0 the result is z.": lambda z, a: a * np.expm1(z),
         "`alpha` multiplies the positive side, too.": lambda z, a: a * elu(z, 1.0),
-        "`alpha` stands inside the exponential; it multiplies from outside.":
-            lambda z, a: elu(np.where(z > 0, z, a * z), 1.0),
+        "`alpha` belongs outside the exponential.": lambda z, a: elu(leaky_relu(z, a), 1.0),
         "Below 0 the exponent has the wrong sign.": lambda z, a: np.maximum(z, a * np.expm1(-z)),
         "The two sides have changed places.": lambda z, a: np.where(z <= 0, z, a * np.expm1(z)),
     },
@@ -122,7 +120,7 @@ _activation(
         "That is ELU with the right α; the factor λ is missing.": lambda z: elu(z, ALPHA),
         "λ must multiply the positive side, too.": lambda z: elu(z, SCALE * ALPHA),
         "λ must multiply the negative side, too.":
-            lambda z: np.maximum(SCALE * z, elu(z, ALPHA)),
+            lambda z: np.where(z > 0, SCALE * z, elu(z, ALPHA)),
         "α has no effect: it works as if it were 1.": lambda z: SCALE * elu(z, 1.0),
         "λ and α have changed places.": lambda z: ALPHA * elu(z, SCALE),
         "α multiplies the positive side, too.": lambda z: SCALE * ALPHA * elu(z, 1.0),
@@ -148,14 +146,12 @@ _activation(
         "That is Swish with β = 1.702: close, but an approximation.": lambda z: swish(z, 1.702),
         "That is Swish with β = 1.": lambda z: swish(z, 1.0),
         "That is Φ(z) alone; multiply it by z.": special.ndtr,
-        "You multiply z by the density; Φ is the probability of all numbers below z.":
-            lambda z: z * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi),
+        "You take the density of z for Φ.": lambda z: z * np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5,
         "Φ is the probability below z; you take the one above it.": lambda z: z * special.ndtr(-z),
         "The root of 2 is missing: erf takes z divided by it.": lambda z: gelu(z * 2**0.5) / 2**0.5,
         "You multiply by the root of 2 inside erf; divide by it.": lambda z: gelu(2 * z) / 2,
         "You divide by 2 inside erf, not by its root.": lambda z: z * special.ndtr(z / 2**0.5),
-        "You divide the result of erf by the root of 2; it divides z, inside erf.":
-            lambda z: z * (1 + special.erf(z) / np.sqrt(2)) / 2,
+        "The root of 2 belongs inside erf.": lambda z: z * (1 + special.erf(z) / 2**0.5) / 2,
         "The factor ½ is missing.": lambda z: 2 * gelu(z),
         "The 1 under the bracket is missing.": lambda z: gelu(z) - z / 2,
         "The ½ acts on a part only: a bracket is missing.": lambda z: gelu(z) + z / 2,
@@ -279,22 +275,18 @@ function(
         "`tuple(range(outputs.ndim - 1))` names all axes but the last.",
     ),
     mistakes={
-        "A unit that is silent in one batch counts as dead; it must be silent in all of them.":
-            lambda bs: _silent(bs).any(axis=0).sum(),
-        "You add up the silent units of all batches, so that a unit counts more than once.":
-            lambda bs: _silent(bs).sum(),
-        "You average over the batches; a unit is dead if it is silent in all of them.":
-            lambda bs: _silent(bs).sum(axis=1).mean(),
+        "To be silent in one batch is not dead.": lambda bs: _silent(bs).any(axis=0).sum(),
+        "You add up the batches: a unit counts more than once.": lambda bs: _silent(bs).sum(),
+        "You average over the batches.": lambda bs: _silent(bs).sum(axis=1).mean(),
         "Only the first batch counts in your function.": lambda bs: _silent(bs)[0].sum(),
         "Only the last batch counts in your function.": lambda bs: _silent(bs)[-1].sum(),
-        "You count units that are 0 for at least one sample; a dead one is 0 for every sample.":
+        "A dead unit is 0 for every sample, not for one.":
             lambda bs: (_rows(bs) == 0).any(axis=0).sum(),
-        "You count single zeros; a unit is one place on the last axis, over all samples.":
-            lambda bs: (_rows(bs) == 0).sum(),
+        "You count single zeros, not units.": lambda bs: (_rows(bs) == 0).sum(),
         "You count the living; the dead are wanted.": lambda bs: bs[0].shape[-1] - count_dead(bs),
-        "That is the share of dead units; their number is wanted.":
+        "That is the share of the dead, not their number.":
             lambda bs: count_dead(bs) / bs[0].shape[-1],
-        "You count samples for which every unit is 0: that is the other axis.":
+        "You count samples that are all 0: that is the other axis.":
             lambda bs: (_rows(bs) == 0).all(axis=1).sum(),
         "A unit that speaks faintly, once, is alive; compare with 0 itself.":
             lambda bs: (_rows(bs).max(axis=0) < 1e-3).sum(),

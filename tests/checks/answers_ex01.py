@@ -6,7 +6,7 @@ import numpy as np
 
 from coursekit.base.keras import keras, tf
 
-# The slope of the sigmoid
+ANSWERS = {}
 
 
 def sigmoid(z):
@@ -31,7 +31,7 @@ def slope_in_place(z):
     return slope(z)
 
 
-SIGMOID_SLOPE = {
+ANSWERS["sigmoid_slope"] = {
     "right": [
         slope,
         slope_by_tape,
@@ -46,8 +46,6 @@ SIGMOID_SLOPE = {
     ],
 }
 
-# The bound of a chain
-
 
 def bound_by_loop(weights):
     product = 1.0
@@ -56,7 +54,7 @@ def bound_by_loop(weights):
     return product
 
 
-SLOPE_BOUND = {
+ANSWERS["slope_bound"] = {
     "right": [
         lambda ws: np.prod(np.abs(ws)) / 4 ** len(ws),
         bound_by_loop,
@@ -69,8 +67,6 @@ SLOPE_BOUND = {
         (lambda ws: np.abs(ws) / 4, "expected one number"),
     ],
 }
-
-# Layer statistics
 
 
 def statistics(x, kernels, activation):
@@ -115,7 +111,7 @@ def statistics_in_place(x, kernels, activation):
     return rows
 
 
-LAYER_STATISTICS = {
+ANSWERS["layer_statistics"] = {
     "right": [statistics, statistics_of_lists, statistics_down_the_units],
     "wrong": [
         (lambda x, ks, f: statistics(x, ks, f).T, "It is transposed"),
@@ -126,8 +122,6 @@ LAYER_STATISTICS = {
         (statistics_in_place, "changes its argument `x` in place"),
     ],
 }
-
-# Gradient norms
 
 
 def norms(model, x, y, training=False):
@@ -169,7 +163,7 @@ def norms_while_training(model, x, y):
     return result
 
 
-GRADIENT_NORMS = {
+ANSWERS["gradient_norms"] = {
     "right": [norms, norms_of_joined, norms_by_logarithm],
     "wrong": [
         (lambda m, x, y: norms(m, x, y)[:2], "you give 2 of them; expected 3"),
@@ -180,8 +174,6 @@ GRADIENT_NORMS = {
         (lambda m, x, y: [*norms(m, x, y)[:-1], None], "A number in your list is None"),
     ],
 }
-
-# The std that keeps the variance
 
 
 def draws(activation):
@@ -208,18 +200,10 @@ def keep_by_sums(activation, n):
     return 1 / total**0.5
 
 
-KEEP_STD = {
+ANSWERS["keep_std"] = {
     "right": [keep, keep_by_quantiles, keep_by_sums],
     "wrong": [
         (lambda f, n: np.sqrt(2 / n), "(f=`tanh`, n=60)`: you give 0.18"),
         (lambda f, n: [keep(f, n)], "expected one number"),
     ],
-}
-
-ANSWERS = {
-    "sigmoid_slope": SIGMOID_SLOPE,
-    "slope_bound": SLOPE_BOUND,
-    "layer_statistics": LAYER_STATISTICS,
-    "gradient_norms": GRADIENT_NORMS,
-    "keep_std": KEEP_STD,
 }

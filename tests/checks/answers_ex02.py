@@ -10,8 +10,7 @@ from coursekit.base.keras import keras, tf
 
 initializers = keras.initializers
 VarianceScaling = initializers.VarianceScaling
-
-# The limit of the uniform distribution
+ANSWERS = {}
 
 
 def fan_of(mode, fan_in, fan_out):
@@ -28,15 +27,13 @@ def limit_with_branches(scale, mode, fan_in, fan_out):
     return np.float32(np.sqrt(3 * scale / (fan_in if mode == "fan_in" else fan_out)))
 
 
-UNIFORM_LIMIT = {
+ANSWERS["uniform_limit"] = {
     "right": [limit, limit_with_branches, lambda *a: tf.constant(limit(*a))],
     "wrong": [
         (lambda s, m, i, o: (-limit(s, m, i, o), limit(s, m, i, o)), "expected one number"),
         (lambda *a: limit(*a) + 0.1, "fan_in=35, fan_out=700)`: you give 0.39277"),
     ],
 }
-
-# Three names, one class
 
 PARAMETERS = {
     "glorot": (1.0, "fan_avg"),
@@ -72,7 +69,7 @@ def named_variant(**change):
     return variant
 
 
-NAMED = {
+ANSWERS["named_initializer"] = {
     "right": [
         named,
         named_by_config,
@@ -94,7 +91,6 @@ NAMED = {
         ("he_normal", "without parentheses"),
     ],
 }
-# He with fan_avg, uniform
 
 
 def dense(scale=2.0, mode="fan_avg", distribution="uniform", **settings):
@@ -123,7 +119,7 @@ def already_built(units):
     return layer
 
 
-HE_AVG = {
+ANSWERS["he_avg_dense"] = {
     "right": [
         dense(),
         dense(kernel_initializer=OwnUniform(), activation=keras.activations.relu),
@@ -150,7 +146,6 @@ HE_AVG = {
         (3, "without parentheses"),
     ],
 }
-# The scale of any activation
 
 
 def simulated(activation, n=1_000_000):
@@ -163,7 +158,7 @@ def simulated_in_batches(activation):
     return float(np.mean([np.mean(np.square(activation(row))) for row in z])) ** -1
 
 
-SIMULATED = {
+ANSWERS["simulated_scale"] = {
     "right": [simulated, simulated_in_batches],
     "wrong": [
         (lambda f: 2.0, "(f=`leaky_relu`)`: you give 2."),
@@ -176,8 +171,6 @@ SIMULATED = {
         (lambda f: print(f), "returns nothing"),
     ],
 }
-
-# Count the different units
 
 
 def count(kernel):
@@ -199,7 +192,7 @@ def count_and_sort(kernel):
     return count(kernel)
 
 
-DIFFERENT = {
+ANSWERS["different_units"] = {
     "right": [
         count,
         count_by_distances,
@@ -212,8 +205,6 @@ DIFFERENT = {
         (lambda kernel: np.unique(kernel.round(6), axis=1), "expected one number"),
     ],
 }
-
-# Repair a net of twins
 
 
 def repair(model):
@@ -306,7 +297,7 @@ def repair_and_pop(model):
     model.pop()
 
 
-REPAIR = {
+ANSWERS["repair"] = {
     "right": [repair, repair_all_at_once, repair_with(fresh("he_normal"))],
     "wrong": [
         (repair_a_copy, "weights are as they were"),
@@ -338,13 +329,4 @@ REPAIR = {
         (repair_by_noise, "layer 3 of 5 dense layers the mean of the weights is not 0"),
         (repair_and_pop, "other layers than before"),
     ],
-}
-
-ANSWERS = {
-    "uniform_limit": UNIFORM_LIMIT,
-    "named_initializer": NAMED,
-    "he_avg_dense": HE_AVG,
-    "simulated_scale": SIMULATED,
-    "different_units": DIFFERENT,
-    "repair": REPAIR,
 }
