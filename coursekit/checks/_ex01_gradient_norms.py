@@ -11,7 +11,7 @@ from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.behaviour import behaviour
 from coursekit.checks.kit.calling import call
-from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.compare import loosely_equal, rng
 from coursekit.checks.kit.models import give_weights, with_weights
 from coursekit.checks.kit.simulate import loss_and_gradients
 from coursekit.checks.kit.values import describe, number
@@ -54,6 +54,15 @@ def _by_tape(training: bool = False, twice: bool = False) -> Callable[..., list[
     return norms
 
 
+DROPOUT = "Dropout is at work while you measure: call `model(x)`, without training=True."
+
+
+def _numbers(result: Any) -> list[float]:
+    if not hasattr(result, "__len__") or isinstance(result, (str, dict)):
+        raise Wrong(f"Expected a list with a number for each layer, got {describe(result)}.")
+    return [number(value, "A number in your list") for value in result]
+
+
 def add_gradient_norms(tasks: TaskList) -> None:
     """Add the task."""
 
@@ -90,8 +99,7 @@ def add_gradient_norms(tasks: TaskList) -> None:
                 lambda m, x, y: [_norm(layer.get_weights()) for layer in with_weights(m)],
             "The softmax is applied twice: your loss expects logits, but the model already ends in "
             "one.": _by_tape(twice=True),
-            "Dropout is at work while you measure: call `model(x)`, without training=True.":
-                _by_tape(training=True),
+            DROPOUT: _by_tape(training=True),
         },
     )  # fmt: skip
     def gradient_norms(answer: Any) -> dict[str, list[float]]:
@@ -103,20 +111,18 @@ def add_gradient_norms(tasks: TaskList) -> None:
             "Flatten and three Dense": [keras.layers.Flatten(), dense(5, "tanh"), dense(4, "tanh")],
             "Dense, one without bias, and Dropout": [
                 dense(6, "tanh"), dense(4, use_bias=False), keras.layers.Activation("tanh"),
-                keras.layers.Dropout(0.5, seed=1), dense(5, "tanh"),
+                keras.layers.Dropout(0.5), dense(5, "tanh"),
             ],
         }  # fmt: skip
         for (name, layers), shape in zip(nets.items(), ((12, 2, 3), (7, 4)), strict=True):
             model = keras.Sequential([keras.Input(shape[1:]), *layers, dense(3, "softmax")])
             model.compile(keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy")
             before, draw = give_weights(model, name).get_weights(), rng(name)
-            x = draw.normal(size=shape).astype("float32")
-            result = call(answer, model, x, draw.integers(0, 3, len(x)).astype("int32"))
+            x, y = draw.normal(size=shape).astype("float32"), draw.integers(0, 3, shape[0])
+            first, again = (_numbers(call(answer, model, x, y)) for _ in range(2))
             if any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True)):
                 raise Wrong("The weights of the model have changed: measure, do not train.")
-            if not hasattr(result, "__len__") or isinstance(result, (str, dict)):
-                raise Wrong(
-                    f"Expected a list with a number for each layer, got {describe(result)}."
-                )
-            seen[f"for a net of {name}"] = [number(v, "A number in your list") for v in result]
+            if not loosely_equal(first, again, 1e-4):
+                raise Wrong(DROPOUT)
+            seen[f"for a net of {name}"] = first
         return seen

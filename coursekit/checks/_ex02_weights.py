@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,10 @@ from coursekit.checks.kit.values import describe
 
 Shape = tuple[int, int]
 SHAPES: tuple[Shape, Shape] = ((300, 900), (600, 200))  # all three fans differ
-KINDS = {
-    "glorot_normal": (1.0, "fan_avg", "normal"),
-    "glorot_uniform": (1.0, "fan_avg", "uniform"),
-    "he_normal": (2.0, "fan_in", "normal"),
-    "he_uniform": (2.0, "fan_in", "uniform"),
-    "lecun_normal": (1.0, "fan_in", "normal"),
-    "lecun_uniform": (1.0, "fan_in", "uniform"),
-}
+FAMILIES = {
+    "Glorot": (1, "fan_avg"), "He": (2, "fan_in"), "LeCun": (1, "fan_in"),
+    "He on fan_out": (2, "fan_out"), "He on fan_avg": (2, "fan_avg"),
+}  # fmt: skip
 
 
 def fan(shape: Shape, mode: str) -> float:
@@ -28,30 +25,44 @@ def fan(shape: Shape, mode: str) -> float:
     return {"fan_in": shape[0], "fan_out": shape[1], "fan_avg": sum(shape) / 2}[mode]
 
 
-def require(kernels: list[np.ndarray], scale: float, mode: str, kind: str, what: str) -> None:
-    """Raise Wrong, with the likely mistake, unless two kernels are drawn as asked."""
-    scales = {}  # the fans that both kernels follow
-    for each in ("fan_in", "fan_out", "fan_avg"):
-        a, b = (kernel.var() * fan(kernel.shape, each) for kernel in kernels)
-        if abs(a / b - 1) < 0.05:
-            scales[each] = (a + b) / 2
-    if not scales:
-        raise Wrong(
-            f"{what}: the variance of your weights is not a constant divided by fan_in, fan_out or "
-            "fan_avg. Does it depend on the shape of the kernel at all?"
-        )
-    if mode not in scales:
-        raise Wrong(f"{what}: the variance follows {next(iter(scales))}; that is not its fan.")
-    if abs(scales[mode] / scale - 1) > 0.03:
-        raise Wrong(
-            f"{what}: the fan is right, but the weights are too "
-            f"{'narrow' if scales[mode] < scale else 'wide'}. Which scale belongs to it?"
-        )
+def require_variance(kernels: list[np.ndarray], family: str, what: str) -> None:
+    """Raise Wrong, with the likely mistake, unless all kernels have the variance of a family."""
+
+    def ratios(scale: float, mode: str) -> list[float]:
+        return [kernel.var() * fan(kernel.shape, mode) / scale for kernel in kernels]
+
+    def fits(values: list[float]) -> bool:
+        return max(abs(value - 1) for value in values) < 0.08
+
+    if fits(ratios(*FAMILIES[family])):
+        return
+    for name, settings in FAMILIES.items():
+        if fits(ratios(*settings)):
+            raise Wrong(
+                f"{what}: your weights have the variance of {name}. Which scale and "
+                "which fan belong here?"
+            )
+    scale, mode = FAMILIES[family]
+    for each in (mode, "fan_in", "fan_out", "fan_avg"):
+        got = ratios(scale, each)
+        if fits([value / got[0] for value in got]):
+            if each != mode:
+                raise Wrong(f"{what}: the variance follows {each}; that is not the fan here.")
+            size = "narrow" if got[0] < 1 else "wide"
+            raise Wrong(f"{what}: the weights are too {size}. Which scale belongs here?")
+    raise Wrong(
+        f"{what}: the variance of your weights is not a constant divided by fan_in, fan_out or "
+        "fan_avg. Does it depend on the shape of the kernel at all?"
+    )
+
+
+def require_distribution(kernels: list[np.ndarray], wanted: str, what: str) -> None:
+    """Raise Wrong unless the kernels are "uniform" or "normal", cut off at two stds."""
     reach = np.mean([np.abs(kernel).max() / kernel.std() for kernel in kernels])
     got = "uniform" if reach < 1.8 else "normal" if reach < 2.5 else "normal with long tails"
-    if got != kind:
+    if got != wanted:
         cut = " Keras' own cuts the bell off." if "tails" in got else ""
-        raise Wrong(f"{what}: a {kind} distribution is asked for; your weights are {got}.{cut}")
+        raise Wrong(f"{what}: a {wanted} distribution is asked for; your weights are {got}.{cut}")
 
 
 def check_named(answer: Any) -> None:
@@ -59,7 +70,8 @@ def check_named(answer: Any) -> None:
     from coursekit.base.keras import keras
 
     general = keras.initializers.VarianceScaling
-    for name, (scale, mode, kind) in KINDS.items():
+    for family, kind in product(("Glorot", "He", "LeCun"), ("normal", "uniform")):
+        name = f"{family.lower()}_{kind}"
         made, again = call(answer, name), call(answer, name)
         if isinstance(made, type) and issubclass(made, general):
             raise Wrong(f"`{name}`: return an object, not the class: call it with its parameters.")
@@ -71,7 +83,8 @@ def check_named(answer: Any) -> None:
                 "`VarianceScaling(...)` with its parameters."
             )
         kernels = [np.asarray(made(shape)) for shape in SHAPES]
-        require(kernels, scale, mode, kind, f"`{name}`")
+        require_variance(kernels, family, f"`{name}`")
+        require_distribution(kernels, kind, f"`{name}`")
         if np.array_equal(np.asarray(again(SHAPES[0])), kernels[0]):
             raise Wrong(
                 f"Two initialisers made with `{name}` draw the same numbers: two layers of one "
@@ -81,23 +94,13 @@ def check_named(answer: Any) -> None:
 
 def check_he_avg_dense(answer: Any) -> None:
     """A dense ReLU layer with He's variance on fan_avg, uniform."""
-    layers = [call(answer, units) for units in (SHAPES[0][1], SHAPES[1][1], SHAPES[1][1])]
+    shapes = (*SHAPES, SHAPES[1])
+    layers = [call(answer, units) for _, units in shapes]
     if len(set(map(id, layers))) < 3:
         raise Wrong("You hand out one layer object twice; make a new layer at each call.")
-    inputs = [SHAPES[0][0], SHAPES[1][0], SHAPES[1][0]]
-    kernels = [_kernel_of(layer, n) for layer, n in zip(layers, inputs, strict=True)]
-    for (n, units), kernel in zip((*SHAPES, SHAPES[1]), kernels, strict=True):
-        if kernel.shape != (n, units):
-            raise Wrong(f"Expected one dense kernel for {n} inputs and {units} units.")
-    for reason, kind in {
-        "These are Glorot uniform weights, the default of Keras. He's variance is larger.":
-            (1.0, "fan_avg", "uniform"),
-        "This is He's variance with fan_in; the task wants fan_avg in its place.":
-            (2.0, "fan_in", "uniform"),
-    }.items():  # fmt: skip
-        if _fits(kernels[:2], *kind):
-            raise Wrong(reason)
-    require(kernels[:2], 2.0, "fan_avg", "uniform", "Your layer")
+    kernels = [_kernel_of(layer, *shape) for layer, shape in zip(layers, shapes, strict=True)]
+    require_variance(kernels[:2], "He on fan_avg", "Your layer")
+    require_distribution(kernels[:2], "uniform", "Your layer")
     if np.array_equal(kernels[1], kernels[2]):
         raise Wrong(
             "Two of your layers start with the same weights. Make a new initialiser for each "
@@ -105,15 +108,7 @@ def check_he_avg_dense(answer: Any) -> None:
         )
 
 
-def _fits(kernels: list[np.ndarray], scale: float, mode: str, kind: str) -> bool:
-    try:
-        require(kernels, scale, mode, kind, "")
-    except Wrong:
-        return False
-    return True
-
-
-def _kernel_of(layer: Any, inputs: int) -> np.ndarray:
+def _kernel_of(layer: Any, inputs: int, units: int) -> np.ndarray:
     from coursekit.base.keras import keras
 
     if not isinstance(layer, keras.layers.Layer):
@@ -123,8 +118,8 @@ def _kernel_of(layer: Any, inputs: int) -> np.ndarray:
     x = rng("he_avg_dense").normal(size=(20, inputs)).astype("float32")
     got = np.asarray(layer(x))
     kernel, *biases = [np.asarray(weight) for weight in layer.weights] or [np.zeros(0)]
-    if kernel.ndim != 2 or len(biases) > 1:
-        raise Wrong("Expected a layer with one dense kernel, and biases.")
+    if kernel.shape != (inputs, units) or len(biases) > 1:
+        raise Wrong(f"Expected one dense kernel for {inputs} inputs and {units} units, and biases.")
     if not biases or biases[0].any():
         raise Wrong(f"The biases of your layer {'do not start at 0' if biases else 'are gone'}.")
     sums = x @ kernel
@@ -172,8 +167,8 @@ def check_repair(answer: Any) -> None:
                     "you set a seed, another one each time."
                 )
         for i, each in enumerate(kernels[:-1], 1):
-            _require_variance(each, "He", f"ReLU layer {i}")
-        _require_variance(kernels[-1], "Glorot", "The output layer, which ends in softmax,")
+            require_variance([each], "He", f"ReLU layer {i}")
+        require_variance(kernels[-1:], "Glorot", "Output layer, before the softmax")
         if any(np.any(each) for each in after[1::2]):
             raise Wrong("After your repair some biases are not 0; they must be.")
 
@@ -204,16 +199,3 @@ def _require_random(kernel: np.ndarray, where: str) -> None:
         raise Wrong(f"{where} some units are still twins.")
     if abs(kernel.mean()) > 0.05 * kernel.std():
         raise Wrong(f"{where} the mean of the weights is not 0.")
-
-
-def _require_variance(kernel: np.ndarray, wanted: str, where: str) -> None:
-    fan_in, fan_out = kernel.shape
-    variances = {"He": 2 / fan_in, "Glorot": 2 / (fan_in + fan_out), "LeCun": 1 / fan_in,
-                 "He with fan_out in place of fan_in": 2 / fan_out}  # fmt: skip
-    if abs(kernel.var() / variances.pop(wanted) - 1) < 0.1:
-        return
-    for name, variance in variances.items():
-        if abs(kernel.var() / variance - 1) < 0.1:
-            raise Wrong(f"{where} has weights with the variance of {name}. What does it ask for?")
-    wide = kernel.var() > max(variances.values())
-    raise Wrong(f"{where} has random weights, but they are too {'wide' if wide else 'narrow'}.")

@@ -194,7 +194,7 @@ function(
         "That is the variance of the weights; a std is wanted.": lambda f, n: keep_std(f, n) ** 2,
         "The activation has no effect.": lambda f, n: n**-0.5,
         "The number of inputs has no effect.": lambda f, n: keep_std(f, 1),
-        "So the std changes for weights of std 1; undo it.": lambda f, n: 1 / keep_std(f, n),
+        "That is what weights of std 1 do; undo it.": lambda f, n: 1 / keep_std(f, n),
         "That is the variance of the sums for weights of std 1; the weights must undo it, and a "
         "std is a root.": lambda f, n: n * _moment(f),
         "The root belongs over `n` as well.": lambda f, n: 1 / (n * _moment(f) ** 0.5),

@@ -174,9 +174,11 @@ function(
         (_grid("rows", (1, 4)).repeat(6, axis=0),), (_DISTINCT[[0, 0, 0]],),
         (np.vstack([np.full(9, 0.5), _grid("below", (5, 9))]),),
         (np.stack([np.roll(_DISTINCT[:, 0], i) for i in range(5)], axis=1),),
+    ],
+    edges={"Right for units that are equal or far apart; near 1e-5 it goes wrong.": [
         (_noisy(_PAIRS, 1e-9),), (_noisy(_PAIRS + 0.000105, 4e-6),), (_noisy(_PAIRS / 9, 4e-6),),
         (_noisy(_PAIRS + 0.00015, 4e-6),), (5 + np.arange(6) * 2e-5 + np.zeros((3, 1)),),
-    ],
+    ]},
     hints=(
         "A unit is a column of the kernel. Keep a list of those seen so far, and add a column if "
         "it is like none of them.",

@@ -275,7 +275,7 @@ function(
         "`tuple(range(outputs.ndim - 1))` names all axes but the last.",
     ),
     mistakes={
-        "To be silent in one batch is not dead.": lambda bs: _silent(bs).any(axis=0).sum(),
+        "A unit silent in one batch only is not dead.": lambda bs: _silent(bs).any(axis=0).sum(),
         "You add up the batches: a unit counts more than once.": lambda bs: _silent(bs).sum(),
         "You average over the batches.": lambda bs: _silent(bs).sum(axis=1).mean(),
         "Only the first batch counts in your function.": lambda bs: _silent(bs)[0].sum(),

@@ -76,10 +76,16 @@ ANSWERS["named_initializer"] = {
         lambda name: OwnScaling(**(named(name).get_config() | {"seed": None})),
     ],
     "wrong": [
-        (named_variant(mode=lambda n, m: "fan_in"), "follows fan_in"),
+        (
+            named_variant(mode=lambda n, m: "fan_in"),
+            "`glorot_normal`: your weights have the variance of L",
+        ),
         (named_variant(mode=lambda n, m: "fan_out"), "follows fan_out"),
-        (named_variant(scale=lambda n, s: 1.0), "too narrow"),
-        (named_variant(scale=lambda n, s: 2.0), "too wide"),
+        (
+            named_variant(scale=lambda n, s: 1.0),
+            "`he_normal`: your weights have the variance of Lec",
+        ),
+        (named_variant(scale=lambda n, s: 3.0), "too wide. Which scale"),
         (named_variant(distribution=lambda n, d: d.replace("trunc", "untrunc")), "long tails"),
         (named_variant(distribution=lambda n, d: "uniform"), "a normal distribution is asked for"),
         (named_variant(distribution=lambda n, d: "truncated_normal"), "a uniform distribution"),
@@ -128,9 +134,9 @@ ANSWERS["he_avg_dense"] = {
         ),
     ],
     "wrong": [
-        (lambda units: keras.layers.Dense(units, "relu"), "the default of Keras"),
-        (dense(mode="fan_in"), "the task wants fan_avg"),
-        (dense(mode="fan_out"), "follows fan_out"),
+        (lambda units: keras.layers.Dense(units, "relu"), "the variance of Glorot"),
+        (dense(mode="fan_in"), "Your layer: your weights have the variance of He."),
+        (dense(scale=1.0, mode="fan_out"), "follows fan_out"),
         (dense(scale=4.0), "too wide"),
         (dense(distribution="truncated_normal"), "a uniform distribution is asked for"),
         (dense(kernel_initializer=initializers.RandomNormal()), "not a constant divided by"),
@@ -193,10 +199,7 @@ def count_and_sort(kernel):
 
 
 ANSWERS["different_units"] = {
-    "right": [
-        count,
-        count_by_distances,
-    ],
+    "right": [count, count_by_distances],
     "wrong": [
         (lambda kernel: len({tuple(column) for column in kernel.T.round(6)}), "round to 6 places"),
         (lambda kernel: np.unique(kernel.round(3), axis=1).shape[1], "you give 1."),
@@ -311,18 +314,18 @@ ANSWERS["repair"] = {
         (repair_with(lambda s: initializers.HeNormal(seed=1)(s)), "Two layers of one shape"),
         (
             repair_with(fresh("glorot_normal")),
-            "ReLU layer 1 has weights with the variance of Glorot",
+            "ReLU layer 1: your weights have the variance of Glorot",
         ),
         (repair_with(fresh("lecun_normal")), "the variance of LeCun"),
         (repair_with(lambda s: initializers.RandomNormal(0, 0.01)(s)), "too narrow"),
         (repair_with(lambda s: initializers.RandomNormal(0, 1.0)(s)), "too wide"),
         (
             repair_with(fresh("he_normal"), fresh("he_normal")),
-            "The output layer, which ends in softmax, has weights with the variance of He.",
+            "before the softmax: your weights have the variance of He.",
         ),
         (
             repair_with(fresh("he_normal"), fresh("lecun_normal")),
-            "softmax, has weights with the variance of LeCun",
+            "softmax: your weights have the variance of LeCun",
         ),
         (repair_with(fresh("he_normal"), bias=0.1), "some biases are not 0"),
         (repair_three, "layer 4 of 5 dense layers all units are still twins"),
