@@ -83,7 +83,7 @@ ANSWERS["named_initializer"] = {
         (named_variant(mode=lambda n, m: "fan_out"), "follows fan_out"),
         (
             named_variant(scale=lambda n, s: 1.0),
-            "`he_normal`: your weights have the variance of Lec",
+            "`he_normal`: your weights have the variance of LeCun",
         ),
         (named_variant(scale=lambda n, s: 3.0), "too wide. Which scale"),
         (named_variant(distribution=lambda n, d: d.replace("trunc", "untrunc")), "long tails"),
