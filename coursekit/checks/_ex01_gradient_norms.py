@@ -2,158 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.behaviour import behaviour
 from coursekit.checks.kit.calling import call
-from coursekit.checks.kit.compare import close_each, rng
-from coursekit.checks.kit.values import array, describe
-
-Gradients = list[list[np.ndarray]]  # for each layer: of the kernel, and of the bias if it has one
-
-
-def check_gradient_norms(answer: Any) -> None:
-    """One norm for each layer, of kernel and bias together; the weights stay."""
-    for name, biases in (("all with bias", True), ("one without bias", False)):
-        model, x, y = _model(name, middle_bias=biases)
-        before = model.get_weights()
-        result = call(answer, model, x, y)
-        moved = any(
-            not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)
-        )
-        if moved:
-            raise Wrong(
-                "The weights of the model have changed: measure the gradient, do not train."
-            )
-        _compare(result, model, before, x, y)
+from coursekit.checks.kit.compare import loosely_equal, rng
+from coursekit.checks.kit.models import give_weights, with_weights
+from coursekit.checks.kit.simulate import loss_and_gradients
+from coursekit.checks.kit.values import describe, number
 
 
-def _model(name: str, *, middle_bias: bool) -> tuple[Any, np.ndarray, np.ndarray]:
-    from coursekit.base.keras import keras
-
-    draw, dense = rng(name), keras.layers.Dense
-    model = keras.Sequential(
-        [
-            keras.Input((2, 3)),
-            keras.layers.Flatten(),
-            dense(5, activation="tanh"),
-            dense(4, use_bias=middle_bias),
-            keras.layers.Activation("tanh"),
-            dense(3, activation="softmax"),
-        ]
-    )
-    model.set_weights([draw.normal(0, 0.8, w.shape) for w in model.get_weights()])
-    model.compile(keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy")
-    x = draw.normal(size=(12, 2, 3)).astype("float32")
-    return model, x, draw.integers(0, 3, 12).astype("int32")
+def _gradients(model, x, y):
+    """Return the gradients of kernel and bias, if there is one, for each layer with weights."""
+    layers, weights = with_weights(model), []
+    for layer in layers:
+        kernel, *bias = layer.get_weights()
+        weights += [kernel, bias[0] if bias else np.zeros(kernel.shape[1])]
+    _, found = loss_and_gradients(weights, x, y)
+    return [found[2 * i : 2 * i + len(layer.weights)] for i, layer in enumerate(layers)]
 
 
-def gradients(
-    weights: Sequence[np.ndarray], x: np.ndarray, y: np.ndarray, *, softmax_twice: bool = False
-) -> Gradients:
-    """Gradients of the mean cross-entropy for a tanh net that ends in softmax."""
-    layers: list[list[np.ndarray]] = []
-    for array_ in weights:  # a kernel starts a layer, a bias belongs to the one before
-        if array_.ndim == 2:
-            layers.append([])
-        layers[-1].append(array_.astype(float))
-    inputs = [x.reshape(len(x), -1).astype(float)]
-    for parts in layers:
-        z = inputs[-1] @ parts[0] + (parts[1] if len(parts) > 1 else 0)
-        inputs.append(np.tanh(z) if parts is not layers[-1] else _softmax(z))
-    p, truth = inputs.pop(), np.eye(layers[-1][0].shape[1])[y]
-    delta = p - truth
-    if softmax_twice:
-        outer = _softmax(p) - truth
-        delta = p * (outer - np.sum(outer * p, axis=1, keepdims=True))
-    delta, found = delta / len(x), []
-    for parts, below in zip(layers[::-1], inputs[::-1], strict=True):
-        found.append([below.T @ delta, delta.sum(axis=0)][: len(parts)])
-        delta = (delta @ parts[0].T) * (1 - below**2)
-    return found[::-1]
+def _norms(measure: Callable[[list[np.ndarray]], Any]) -> Callable[..., list[Any]]:
+    return lambda model, x, y: [measure(parts) for parts in _gradients(model, x, y)]
 
 
-def _softmax(z: np.ndarray) -> np.ndarray:
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+def _norm(parts):
+    return sum(np.sum(part**2) for part in parts) ** 0.5
 
 
-def _norm(parts: Sequence[np.ndarray]) -> float:
-    return float(np.sqrt(sum(np.sum(part**2) for part in parts)))
+def _for_every_layer(model, x, y):
+    norms = iter(_norms(_norm)(model, x, y))
+    return [next(norms) if layer.weights else 0.0 for layer in model.layers]
 
 
-def _compare(
-    result: Any, model: Any, weights: list[np.ndarray], x: np.ndarray, y: np.ndarray
-) -> None:
-    if not hasattr(result, "__len__"):
-        raise Wrong(f"Expected a list with one number for each layer, got {describe(result)}.")
-    right = gradients(weights, x, y)
-    if len(result) != len(right):
-        _wrong_length(len(result), model, len(right), len(weights))
-    got = array(result, "Your list of norms", shape=(len(right),))
+def _by_tape(training: bool = False, twice: bool = False) -> Callable[..., list[Any]]:
+    def norms(model, x, y):
+        from coursekit.base.keras import tf
 
-    def is_(want: Sequence[float]) -> bool:
-        return close_each([got], [np.array(want)], 1e-3)[0]
+        with tf.GradientTape() as tape:
+            p = model(x, training=training)
+            logits = p if twice else tf.math.log(p)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
+        groups = tape.gradient(loss, [layer.weights for layer in with_weights(model)])
+        return [_norm([part.numpy() for part in group]) for group in groups]
 
-    if is_([_norm(parts) for parts in right]):
-        return
-    for reason, wrong in _mistakes(right, weights, x, y).items():
-        if is_(wrong()):
-            raise Wrong(reason)
-    raise Wrong(
-        "Your numbers are not the norms of the gradients of the mean cross-entropy, kernel and "
-        "bias of a layer together."
-    )
+    return norms
 
 
-def _wrong_length(n: int, model: Any, layers: int, variables: int) -> None:
-    if n == len(model.layers):
-        raise Wrong(
-            f"Your list has {n} numbers, one for each layer; those without weights have none."
-        )
-    if n == variables:
-        raise Wrong(
-            f"Your list has {n} numbers, one for each kernel and each bias. Those of one layer "
-            "belong together in one number."
-        )
-    raise Wrong(f"Your list has {n} numbers for a model with {layers} layers that have weights.")
+DROPOUT = "Dropout is at work while you measure: call `model(x)`, without training=True."
 
 
-def _mistakes(
-    right: Gradients, weights: list[np.ndarray], x: np.ndarray, y: np.ndarray
-) -> dict[str, Callable[[], list[float]]]:
-    norms = [_norm(parts) for parts in right]
-    sizes = [sum(part.size for part in parts) for parts in right]
-    own = iter(weights)
-    groups = [[next(own) for _ in parts] for parts in right]
-    return {
-        "The order is wrong: the layer next to the input comes first.": lambda: norms[::-1],
-        "Only the kernels count in your norms; the bias' gradient belongs to it.": (
-            lambda: [_norm(parts[:1]) for parts in right]
+def _numbers(result: Any) -> list[float]:
+    if not hasattr(result, "__len__") or isinstance(result, (str, dict)):
+        raise Wrong(f"Expected a list with a number for each layer, got {describe(result)}.")
+    return [number(value, "A number in your list") for value in result]
+
+
+def add_gradient_norms(tasks: TaskList) -> None:
+    """Add the task."""
+
+    @behaviour(
+        tasks, title="The gradient norm of every layer", seconds=120.0, rtol=1e-3,
+        right=_norms(_norm),
+        hints=(
+            "Inside `with tf.GradientTape() as tape:` compute the loss only. Everything else comes "
+            "after the block.",
+            "`tape.gradient(loss, sources)` also takes a list of lists: give it "
+            "`layer.trainable_weights` of every layer for which that list is not empty, and the "
+            "gradients come back in the same groups.",
+            "`tf.linalg.global_norm(group)` is the root of the sum of all squares in a list.",
         ),
-        "Only the biases count in your norms.": lambda: [_norm(parts[-1:]) for parts in right],
-        "You add the norms of kernel and bias; it is the squares that add up under one root.": (
-            lambda: [sum(_norm([part]) for part in parts) for parts in right]
-        ),
-        "The root is missing: these are the squares of the norms.": lambda: [v**2 for v in norms],
-        "The loss is summed over the batch; its mean is wanted.": lambda: [
-            v * len(x) for v in norms
-        ],
-        "These are root mean squares: you divide by the number of weights under the root.": (
-            lambda: [v / s**0.5 for v, s in zip(norms, sizes, strict=True)]
-        ),
-        "You add absolute values; the norm is the root of the sum of squares.": (
-            lambda: [sum(np.abs(part).sum() for part in parts) for parts in right]
-        ),
-        "You take the largest element; the norm is the root of the sum of squares.": (
-            lambda: [max(np.abs(part).max() for part in parts) for parts in right]
-        ),
-        "These are the norms of the weights, not of their gradients.": (
-            lambda: [_norm(parts) for parts in groups]
-        ),
-        "The softmax is applied twice: your loss expects logits, but the model already ends in "
-        "one.": lambda: [_norm(p) for p in gradients(weights, x, y, softmax_twice=True)],
-    }
+        mistakes={
+            "There is a number for each layer; those without weights have none.": _for_every_layer,
+            "There is one number for each kernel and each bias; those of a layer belong together.":
+                lambda m, x, y: [_norm([part]) for parts in _gradients(m, x, y) for part in parts],
+            "The first layer must come first.": lambda m, x, y: _norms(_norm)(m, x, y)[::-1],
+            "Only the kernels count; biases belong to it.": _norms(lambda parts: _norm(parts[:1])),
+            "Only the biases count in your norms.": _norms(lambda parts: _norm(parts[-1:])),
+            "You add the norms of kernel and bias; it is the squares that add up under one root.":
+                _norms(lambda parts: sum(_norm([part]) for part in parts)),
+            "The root is missing: these are squares.": _norms(lambda parts: _norm(parts) ** 2),
+            "The loss is summed over the batch; its mean is wanted.":
+                lambda m, x, y: [len(x) * norm for norm in _norms(_norm)(m, x, y)],
+            "These are root mean squares: you divide by the number of weights under the root.":
+                _norms(lambda parts: _norm(parts) / sum(part.size for part in parts) ** 0.5),
+            "You add absolute values; a norm is the root of the sum of squares.":
+                _norms(lambda parts: sum(np.abs(part).sum() for part in parts)),
+            "You take the largest element; a norm is the root of the sum of squares.":
+                _norms(lambda parts: max(np.abs(part).max() for part in parts)),
+            "These are norms of the weights, not of gradients.":
+                lambda m, x, y: [_norm(layer.get_weights()) for layer in with_weights(m)],
+            "The softmax is applied twice: your loss expects logits, but the model already ends in "
+            "one.": _by_tape(twice=True),
+            DROPOUT: _by_tape(training=True),
+        },
+    )  # fmt: skip
+    def gradient_norms(answer: Any) -> dict[str, list[float]]:
+        """A list of norms as a function (model, x, y)."""
+        from coursekit.base.keras import keras
+
+        dense, seen = keras.layers.Dense, {}
+        nets = {
+            "Flatten and three Dense": [keras.layers.Flatten(), dense(5, "tanh"), dense(4, "tanh")],
+            "Dense, one without bias, and Dropout": [
+                dense(6, "tanh"), dense(4, use_bias=False), keras.layers.Activation("tanh"),
+                keras.layers.Dropout(0.5), dense(5, "tanh"),
+            ],
+        }  # fmt: skip
+        for (name, layers), shape in zip(nets.items(), ((12, 2, 3), (7, 4)), strict=True):
+            model = keras.Sequential([keras.Input(shape[1:]), *layers, dense(3, "softmax")])
+            model.compile(keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy")
+            before, draw = give_weights(model, name).get_weights(), rng(name)
+            x, y = draw.normal(size=shape).astype("float32"), draw.integers(0, 3, shape[0])
+            first, again = (_numbers(call(answer, model, x, y)) for _ in range(2))
+            if any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True)):
+                raise Wrong("The weights of the model have changed: measure, do not train.")
+            if not loosely_equal(first, again, 1e-4):
+                raise Wrong(DROPOUT)
+            seen[f"for a net of {name}"] = first
+        return seen

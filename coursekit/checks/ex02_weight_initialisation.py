@@ -1,79 +1,65 @@
-"""Checks of exercise 02: weight initialisation.
-
-Weights are judged by what is drawn, never by an object's settings; the checks that need Keras are
-in modules of their own.
-"""
+"""Checks of exercise 02: weight initialisation. What draws weights is judged in `_ex02_weights`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from coursekit.checks._ex02_repair import check_different_units, check_repair
-from coursekit.checks._ex02_weights import check_he_avg_dense, check_named
+from coursekit.checks._ex02_weights import (
+    check_he_avg_dense,
+    check_named,
+    check_repair,
+    different_units,
+    fan,
+)
 from coursekit.checks.engine.tasks import TaskList
-from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.function import function
+from coursekit.checks.kit.values import whole
 
 TASKS = TaskList(2, "Weight initialisation")
 
 
-def _variance(scale: float, mode: str, fan_in: int, fan_out: int) -> float:
-    return scale / {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+def uniform_limit(scale, mode, fan_in, fan_out):
+    """Return r such that U(-r, r) has variance scale / fan."""
+    return (3 * scale / fan((fan_in, fan_out), mode)) ** 0.5
 
 
-def _limit(scale: float, mode: str, fan_in: int, fan_out: int) -> float:
-    return float(np.sqrt(3 * _variance(scale, mode, fan_in, fan_out)))
-
-
-_LIMIT_MISTAKES: dict[str, Callable[..., float]] = {
-    "That is the standard deviation; the limit of a uniform distribution lies further out.": (
-        lambda s, m, i, o: np.sqrt(_variance(s, m, i, o))
-    ),
-    "The root is missing.": lambda s, m, i, o: 3 * _variance(s, m, i, o),
-    "Only a part is under the root; it goes over the whole product.": (
-        lambda s, m, i, o: 3 * np.sqrt(_variance(s, m, i, o))
-    ),
-    "The variance itself must be under the root, too.": (
-        lambda s, m, i, o: np.sqrt(3) * _variance(s, m, i, o)
-    ),
-    "That is the whole width of the interval; the limit is half of it.": (
-        lambda s, m, i, o: np.sqrt(12 * _variance(s, m, i, o))
-    ),
-    "You divide by 3 where you must multiply: the variance is r²/3, and you want r.": (
-        lambda s, m, i, o: np.sqrt(_variance(s, m, i, o) / 3)
-    ),
-    "The result does not depend on the scale.": lambda s, m, i, o: _limit(1, m, i, o),
-    "The mode has no effect: you always take fan_in.": lambda s, m, i, o: _limit(s, "fan_in", i, o),
-    "The mode has no effect: you always take fan_avg.": (
-        lambda s, m, i, o: _limit(s, "fan_avg", i, o)
-    ),
-    "For fan_avg you take the sum of the two fans, not their mean.": (
-        lambda s, m, i, o: _limit(s, m, i, o) / (np.sqrt(2) if m == "fan_avg" else 1)
-    ),
-    "fan_in and fan_out have changed places.": lambda s, m, i, o: _limit(s, m, o, i),
-}
-
-
-@TASKS.task(
-    "The limit of the uniform distribution",
+function(
+    TASKS, uniform_limit, title="The limit of the uniform distribution",
+    cases=[(scale, mode, *fans) for scale in (1.0, 2.0, 0.5)
+           for mode in ("fan_in", "fan_out", "fan_avg") for fans in ((35, 700), (410, 93))],
     hints=(
         "First the fan, then the variance scale/fan, then the limit. `(fan_in + fan_out) / 2` is "
         "the fan for one of the modes.",
         "The variance of a uniform distribution from −r to r is r²/3. Solve for r.",
     ),
-)
-def uniform_limit(answer: Any) -> None:
-    """√(3 · scale / fan) as a function (scale, mode, fan_in, fan_out)."""
-    draw = rng("uniform_limit")
-    cases = [
-        (scale, mode, int(draw.integers(20, 400)), int(draw.integers(500, 900)))
-        for scale in (1.0, 2.0, 0.5)
-        for mode in ("fan_in", "fan_out", "fan_avg")
-        for _ in range(2)
-    ]
-    agree(answer, _limit, cases, mistakes=_LIMIT_MISTAKES)
+    mistakes={
+        "That is the standard deviation; the limit of a uniform distribution lies further out.":
+            lambda s, m, i, o: uniform_limit(s / 3, m, i, o),
+        "The root is missing.": lambda s, m, i, o: uniform_limit(s, m, i, o) ** 2,
+        "Only a part is under the root; it goes over the whole product.":
+            lambda s, m, i, o: uniform_limit(3 * s, m, i, o),
+        "The variance itself must be under the root, too.":
+            lambda s, m, i, o: 3**0.5 * s / fan((i, o), m),
+        "That is the whole width of the interval; the limit is half of it.":
+            lambda s, m, i, o: uniform_limit(4 * s, m, i, o),
+        "You divide by 3 where you must multiply: the variance is r²/3, and you want r.":
+            lambda s, m, i, o: uniform_limit(s / 9, m, i, o),
+        "The result does not depend on the scale.": lambda s, m, i, o: uniform_limit(1, m, i, o),
+        "The scale must be under the root.": lambda s, m, i, o: s * uniform_limit(1, m, i, o),
+        "The mode has no effect: you always take fan_in.":
+            lambda s, m, i, o: uniform_limit(s, "fan_in", i, o),
+        "The mode has no effect: you always take fan_avg.":
+            lambda s, m, i, o: uniform_limit(s, "fan_avg", i, o),
+        "For fan_avg you take the sum of the two fans, not their mean.":
+            lambda s, m, i, o: uniform_limit(s / 2 if m == "fan_avg" else s, m, i, o),
+        "For fan_avg you round the mean of the two fans; it may end in a half.":
+            lambda s, m, i, o: (3 * s / (fan((i, o), m) // 1)) ** 0.5,
+        "fan_in and fan_out have changed places.": lambda s, m, i, o: uniform_limit(s, m, o, i),
+    },
+)  # fmt: skip
 
 
 @TASKS.task(
@@ -105,87 +91,123 @@ def he_avg_dense(answer: Any) -> None:
     check_he_avg_dense(answer)
 
 
-def _relu(z: np.ndarray) -> np.ndarray:
+def relu(z):
     return np.maximum(z, 0)
 
 
-def _leaky(z: np.ndarray) -> np.ndarray:
+def leaky_relu(z):
     return np.where(z > 0, z, 0.3 * z)
 
 
-def _sigmoid(z: np.ndarray) -> np.ndarray:
+def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
-def _shrunk(z: np.ndarray) -> np.ndarray:
+def shrink(z):
     return 0.4 * z
 
 
-def _moments(function: Callable, what: Callable[[np.ndarray], np.ndarray] = np.asarray) -> float:
-    """Return the mean of `what(function(z))`, z standard normal, by the trapezoidal rule."""
+def _moment(f, of=np.square):
+    """Return the mean of `of(f(z))`, z standard normal, by the trapezoidal rule."""
     z = np.linspace(-10, 10, 20_001)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    return float(np.sum(what(np.asarray(function(z))) * density) * (z[1] - z[0]))
+    return float(np.sum(of(np.asarray(f(z))) * density) * (z[1] - z[0]))
 
 
-def _scale(function: Callable) -> float:
-    return 1 / _moments(function, np.square)
+def simulated_scale(activation):
+    """Return 1 / E[f(z)²]."""
+    return 1 / _moment(activation)
 
 
-def _spread(function: Callable) -> float:
-    return _moments(function, np.square) - _moments(function) ** 2
-
-
-_SCALE_MISTAKES: dict[str, Callable[..., float]] = {
-    "You take the variance of the outputs. The next layer multiplies the outputs themselves, not "
-    "their distance from the mean.": lambda f: 1 / _spread(f),
-    "That is how much the activation leaves; the scale must make up for it.": (
-        lambda f: _moments(f, np.square)
-    ),
-    "That makes up for the root of the mean square; a scale multiplies a variance.": (
-        lambda f: _scale(f) ** 0.5
-    ),
-    "You take the mean of the absolute outputs; squares come first, then the mean.": (
-        lambda f: 1 / _moments(f, np.abs)
-    ),
-}
-
-
-@TASKS.task(
-    "The scale of any activation",
+function(
+    TASKS, simulated_scale, title="The scale of any activation", rtol=0.02,
+    cases=[(relu,), (leaky_relu,), (np.tanh,), (sigmoid,), (shrink,)],
     hints=(
         "Four steps: draw a million standard normal numbers, send them through the activation, "
         "take the mean of the squares, and ask what brings it back to 1.",
         "`np.random.default_rng().standard_normal(1_000_000)` draws. For ReLU your result should "
         "come out close to the scale you know from He.",
     ),
-)
-def simulated_scale(answer: Any) -> None:
-    """1 / mean square of the activation of N(0, 1), within 2%."""
-    functions = [_relu, _leaky, np.tanh, _sigmoid, _shrunk]
-    agree(
-        answer,
-        _scale,
-        [(function,) for function in functions],
-        mistakes=_SCALE_MISTAKES,
-        otherwise="The scale is off by more than 2% for at least one of five activations: ReLU, "
-        "leaky ReLU, tanh, sigmoid, and 0.4 z. Are the inputs standard normal, and a million?",
-        rtol=0.02,
-    )
+    mistakes={
+        "You take the variance of the outputs. The next layer multiplies the outputs themselves, "
+        "not their distance from the mean.": lambda f: 1 / (_moment(f) - _moment(f, np.array) ** 2),
+        "That is how much the activation leaves; the scale must make up for it.": _moment,
+        "That makes up for the root of the mean square; a scale multiplies a variance.":
+            lambda f: _moment(f) ** -0.5,
+        "You average absolute outputs; squares come first, then the mean.":
+            lambda f: 1 / _moment(f, np.abs),
+        "Your numbers lie evenly between 0 and 1; draw standard normal ones.":
+            lambda f: 1 / np.mean(f(np.linspace(0, 1, 10_001)) ** 2),
+    },
+)  # fmt: skip
 
 
-@TASKS.task(
-    "Count the different units",
+def _grid(name, shape):
+    return np.round(rng(name).uniform(-1, 1, shape), 2)
+
+
+def _noisy(kernel, noise):
+    return kernel + rng("noise").uniform(-noise, noise, kernel.shape)
+
+
+_DISTINCT = _grid("distinct", (7, 12))
+_PAIRS = _grid("pairs", (7, 5))[:, [0, 1, 2, 0, 3, 2, 4, 0]]
+
+
+def _alike(close):
+    """Return a mistake: units count as one if `close` says so of a column and one before it."""
+
+    def count(kernel):
+        kept = []
+        for column in kernel.T:
+            if not any(close(column, other) for other in kept):
+                kept.append(column)
+        return len(kept)
+
+    return count
+
+
+function(
+    TASKS, different_units, title="Count the different units", read=whole,
+    cases=[
+        (_DISTINCT,), (np.full((5, 8), 0.2),), (_PAIRS,), (_DISTINCT[:, :1],),
+        (_grid("rows", (1, 4)).repeat(6, axis=0),), (_DISTINCT[[0, 0, 0]],),
+        (np.vstack([np.full(9, 0.5), _grid("below", (5, 9))]),),
+        (np.stack([np.roll(_DISTINCT[:, 0], i) for i in range(5)], axis=1),),
+    ],
+    edges={"Right for units that are equal or far apart; near 1e-5 it goes wrong.": [
+        (_noisy(_PAIRS, 1e-9),), (_noisy(_PAIRS + 0.000105, 4e-6),), (_noisy(_PAIRS / 9, 4e-6),),
+        (_noisy(_PAIRS + 0.00015, 4e-6),), (5 + np.arange(6) * 2e-5 + np.zeros((3, 1)),),
+    ]},
     hints=(
         "A unit is a column of the kernel. Keep a list of those seen so far, and add a column if "
         "it is like none of them.",
         "`np.allclose(a, b, rtol=0, atol=1e-5)` says whether two columns are alike up to rounding; "
         "`kernel.T` lets you loop over columns.",
     ),
-)
-def different_units(answer: Any) -> None:
-    """Number of different columns as a function of the kernel."""
-    check_different_units(answer)
+    mistakes={
+        "You count different rows. A unit is a column.": lambda kernel: different_units(kernel.T),
+        "You compare the first weight only; units are alike if all are.":
+            lambda kernel: different_units(kernel[:1]),
+        "You compare sums or means; other weights can have the same sum.":
+            lambda kernel: different_units(kernel.mean(axis=0, keepdims=True)),
+        "You count the superfluous units, not the different ones.":
+            lambda kernel: kernel.shape[1] - different_units(kernel),
+        "You count different weights, not different units.":
+            lambda kernel: different_units(kernel.reshape(1, -1)),
+        "Twins that differ by rounding errors must count as one unit. Compare with a tolerance.":
+            lambda kernel: np.unique(kernel, axis=1).shape[1],
+        "Your tolerance grows with the weights: `np.allclose` has a relative one, too. Give it "
+        "rtol=0.": _alike(lambda a, b: np.allclose(a, b, atol=1e-5)),
+        "Your tolerance is relative, and nearly nothing for small weights. Give `np.allclose` "
+        "rtol=0 and atol.": _alike(np.allclose),
+        **{f"You round to {n} places: that parts twins on either side of a half, however close. "
+           "Look at differences.": lambda kernel, n=n: np.unique(kernel.round(n), axis=1).shape[1]
+           for n in (4, 5, 6)},
+        "You compare each unit with the one before it only.":
+            lambda kernel: 1 + (np.abs(np.diff(kernel)).max(axis=0) > 1e-5).sum(),
+    },
+)  # fmt: skip
 
 
 @TASKS.task(

@@ -246,7 +246,7 @@ if ex.is_correct("layer_statistics") and ex.is_correct("keep_std"):
         draw, std = np.random.default_rng(0), keep_std(activation, 200)
         first = draw.normal(0, 1 / np.sqrt(200), (1, 200, 200))  # makes sums of variance 1
         kernels = [*first, *draw.normal(0, std, (29, 200, 200))]
-        rows = layer_statistics(draw.standard_normal((300, 200)), kernels, activation)
+        rows = np.array(layer_statistics(draw.standard_normal((300, 200)), kernels, activation))
         for ax, column in zip(axes, (1, 2), strict=True):
             ax.semilogy(range(1, 31), rows[:, column], **ck.plotting.line_kw(i),
                         label=f"{name}, std {std:.3f}")  # fmt: skip

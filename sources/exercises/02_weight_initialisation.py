@@ -347,7 +347,7 @@ if ex.is_correct("repair") and ex.is_correct("different_units"):
             repair(model)
         elif "trained" in what:
             ck.fit(model, data.x_train, data.y_train, epochs=epochs, verbose=0, seed=0)
-        units = different_units(model.layers[1].get_weights()[0])
+        units = int(different_units(model.layers[1].get_weights()[0]))
         _, accuracy = model.evaluate(data.x_valid, data.y_valid, verbose=0)
         print(f"{what:21} different units {units:3d}   validation accuracy {accuracy:.1%}")
     print(f"(one run, one seed; {data.name}, {data.source})")

@@ -171,9 +171,10 @@ if solved:
     z, normal = np.linspace(-4, 2, 301), np.random.default_rng(0).normal(size=10_000)
     fig, ax = plt.subplots()
     for name, f in solved.items():
-        falls = "falls somewhere" if np.any(np.diff(f(z)) < 0) else "never falls"
-        print(f"{name:11s} mean {f(normal).mean():6.3f}   std {f(normal).std():.3f}   {falls}")
-        ax.plot(z, f(z), label=name)
+        curve, outputs = np.array(f(z)), np.array(f(normal))
+        falls = "falls somewhere" if np.any(np.diff(curve) < 0) else "never falls"
+        print(f"{name:11s} mean {outputs.mean():6.3f}   std {outputs.std():.3f}   {falls}")
+        ax.plot(z, curve, label=name)
     ax.set(xlabel="z", ylabel="output", title="Your activation functions")
     ax.legend()
     ck.show(fig, alt=f"The functions {', '.join(solved)} between −4 and 2.")

@@ -10,8 +10,7 @@ from coursekit.base.keras import keras, tf
 
 initializers = keras.initializers
 VarianceScaling = initializers.VarianceScaling
-
-# The limit of the uniform distribution
+ANSWERS = {}
 
 
 def fan_of(mode, fan_in, fan_out):
@@ -28,25 +27,13 @@ def limit_with_branches(scale, mode, fan_in, fan_out):
     return np.float32(np.sqrt(3 * scale / (fan_in if mode == "fan_in" else fan_out)))
 
 
-UNIFORM_LIMIT = {
+ANSWERS["uniform_limit"] = {
     "right": [limit, limit_with_branches, lambda *a: tf.constant(limit(*a))],
     "wrong": [
-        (lambda s, m, i, o: math.sqrt(s / fan_of(m, i, o)), "That is the standard deviation"),
-        (lambda s, m, i, o: 3 * s / fan_of(m, i, o), "The root is missing"),
-        (lambda s, m, i, o: math.sqrt(3) * s / fan_of(m, i, o), "must be under the root, too"),
-        (lambda *a: 2 * limit(*a), "half of it"),
-        (lambda *a: limit(*a) / 3, "where you must multiply"),
-        (lambda s, m, i, o: limit(1, m, i, o), "does not depend on the scale"),
-        (lambda s, m, i, o: limit(s, "fan_in", i, o), "always take fan_in"),
-        (lambda s, m, i, o: limit(s, "fan_avg", i, o), "always take fan_avg"),
-        (lambda s, m, i, o: limit(s, m, i, o) * (0.5**0.5 if m == "fan_avg" else 1), "their mean"),
-        (lambda s, m, i, o: limit(s, m, o, i), "have changed places"),
         (lambda s, m, i, o: (-limit(s, m, i, o), limit(s, m, i, o)), "expected one number"),
-        (lambda *a: limit(*a) + 0.1, "is not right"),
+        (lambda *a: limit(*a) + 0.1, "fan_in=35, fan_out=700)`: you give 0.39277"),
     ],
 }
-
-# Three names, one class
 
 PARAMETERS = {
     "glorot": (1.0, "fan_avg"),
@@ -82,17 +69,23 @@ def named_variant(**change):
     return variant
 
 
-NAMED = {
+ANSWERS["named_initializer"] = {
     "right": [
         named,
         named_by_config,
         lambda name: OwnScaling(**(named(name).get_config() | {"seed": None})),
     ],
     "wrong": [
-        (named_variant(mode=lambda n, m: "fan_in"), "follows fan_in"),
+        (
+            named_variant(mode=lambda n, m: "fan_in"),
+            "`glorot_normal`: your weights have the variance of L",
+        ),
         (named_variant(mode=lambda n, m: "fan_out"), "follows fan_out"),
-        (named_variant(scale=lambda n, s: 1.0), "too narrow"),
-        (named_variant(scale=lambda n, s: 2.0), "too wide"),
+        (
+            named_variant(scale=lambda n, s: 1.0),
+            "`he_normal`: your weights have the variance of LeCun",
+        ),
+        (named_variant(scale=lambda n, s: 3.0), "too wide. Which scale"),
         (named_variant(distribution=lambda n, d: d.replace("trunc", "untrunc")), "long tails"),
         (named_variant(distribution=lambda n, d: "uniform"), "a normal distribution is asked for"),
         (named_variant(distribution=lambda n, d: "truncated_normal"), "a uniform distribution"),
@@ -104,7 +97,6 @@ NAMED = {
         ("he_normal", "without parentheses"),
     ],
 }
-# He with fan_avg, uniform
 
 
 def dense(scale=2.0, mode="fan_avg", distribution="uniform", **settings):
@@ -124,6 +116,7 @@ class OwnUniform(initializers.Initializer):
 
 
 SHARED = VarianceScaling(2.0, "fan_avg", "uniform")
+ONE_LAYER = keras.layers.Dense(200, activation="relu", kernel_initializer=SHARED)
 
 
 def already_built(units):
@@ -132,7 +125,7 @@ def already_built(units):
     return layer
 
 
-HE_AVG = {
+ANSWERS["he_avg_dense"] = {
     "right": [
         dense(),
         dense(kernel_initializer=OwnUniform(), activation=keras.activations.relu),
@@ -141,9 +134,9 @@ HE_AVG = {
         ),
     ],
     "wrong": [
-        (lambda units: keras.layers.Dense(units, "relu"), "the default of Keras"),
-        (dense(mode="fan_in"), "the task wants fan_avg"),
-        (dense(mode="fan_out"), "follows fan_out"),
+        (lambda units: keras.layers.Dense(units, "relu"), "the variance of Glorot"),
+        (dense(mode="fan_in"), "Your layer: your weights have the variance of He."),
+        (dense(scale=1.0, mode="fan_out"), "follows fan_out"),
         (dense(scale=4.0), "too wide"),
         (dense(distribution="truncated_normal"), "a uniform distribution is asked for"),
         (dense(kernel_initializer=initializers.RandomNormal()), "not a constant divided by"),
@@ -152,12 +145,13 @@ HE_AVG = {
         (dense(bias_initializer="ones"), "do not start at 0"),
         (dense(kernel_initializer=SHARED), "start with the same weights"),
         (already_built, "has weights already"),
-        (lambda units: dense()(units + 1), "Expected one dense kernel"),
+        (lambda units: dense()(units + 1), "Expected one dense kernel for 300 inputs and 900"),
         (lambda units: VarianceScaling(2.0, "fan_avg", "uniform"), "Expected a Keras layer"),
+        (dense(use_bias=False), "are gone"),
+        (lambda units: ONE_LAYER, "one layer object twice"),
         (3, "without parentheses"),
     ],
 }
-# The scale of any activation
 
 
 def simulated(activation, n=1_000_000):
@@ -170,28 +164,19 @@ def simulated_in_batches(activation):
     return float(np.mean([np.mean(np.square(activation(row))) for row in z])) ** -1
 
 
-def from_draws(formula):
-    return lambda activation: formula(
-        activation(np.random.default_rng(3).standard_normal(1_000_000))
-    )
-
-
-SIMULATED = {
+ANSWERS["simulated_scale"] = {
     "right": [simulated, simulated_in_batches],
     "wrong": [
-        (from_draws(lambda h: 1 / h.var()), "You take the variance"),
-        (from_draws(lambda h: np.mean(h**2)), "the scale must make up for it"),
-        (from_draws(lambda h: np.mean(h**2) ** -0.5), "a scale multiplies a variance"),
-        (from_draws(lambda h: 1 / np.mean(np.abs(h))), "squares come first"),
-        (lambda f: 2.0, "off by more than 2%"),
-        (lambda f: 1 / np.mean(f(np.random.default_rng(0).random(10**6)) ** 2), "standard normal"),
-        (lambda f: simulated(f, 50), "a million"),
+        (lambda f: 2.0, "(f=`leaky_relu`)`: you give 2."),
+        (
+            lambda f: 1 / np.mean(f(np.random.default_rng(0).random(10**6)) ** 2),
+            "evenly between 0 and 1",
+        ),
+        (lambda f: simulated(f, 50), "(f=`relu`)`: you give"),
         (lambda f: 1 / f(np.ones(3)) ** 2, "expected one number"),
         (lambda f: print(f), "returns nothing"),
     ],
 }
-
-# Count the different units
 
 
 def count(kernel):
@@ -213,27 +198,16 @@ def count_and_sort(kernel):
     return count(kernel)
 
 
-DIFFERENT = {
-    "right": [
-        count,
-        count_by_distances,
-        lambda kernel: np.unique(kernel.round(5), axis=1).shape[1],
-        lambda kernel: len({tuple(column) for column in kernel.T.round(6)}),
-    ],
+ANSWERS["different_units"] = {
+    "right": [count, count_by_distances],
     "wrong": [
-        (lambda kernel: count(kernel.T), "A unit is a column"),
-        (lambda kernel: np.unique(kernel, axis=1).shape[1], "rounding error"),
-        (lambda kernel: len(np.unique(kernel[0].round(6))), "the first weight only"),
-        (lambda kernel: len(np.unique(kernel.sum(axis=0).round(6))), "the same sum"),
-        (lambda kernel: kernel.shape[1] - count(kernel), "the superfluous units"),
-        (lambda kernel: len(np.unique(kernel.round(6))), "different weights, not different units"),
+        (lambda kernel: len({tuple(column) for column in kernel.T.round(6)}), "round to 6 places"),
+        (lambda kernel: np.unique(kernel.round(3), axis=1).shape[1], "you give 1."),
         (count_and_sort, "changes its argument `kernel` in place"),
-        (lambda kernel: kernel.shape[1], "is not right"),
+        (lambda kernel: kernel.shape[1], "(kernel=an array of shape (5, 8))`: you give 8."),
         (lambda kernel: np.unique(kernel.round(6), axis=1), "expected one number"),
     ],
 }
-
-# Repair a net of twins
 
 
 def repair(model):
@@ -308,39 +282,54 @@ def repair_first(model):
     layer.set_weights([initializers.HeNormal()(layer.kernel.shape), np.zeros(layer.units)])
 
 
+def repair_three(model):
+    for layer in model.layers[1:4]:
+        layer.kernel.assign(initializers.HeNormal()(layer.kernel.shape))
+    model.layers[-1].kernel.assign(initializers.GlorotNormal()(model.layers[-1].kernel.shape))
+
+
+def repair_by_noise(model):
+    for layer in model.layers[1:]:
+        make = initializers.GlorotNormal if layer is model.layers[-1] else initializers.HeNormal
+        noise = np.array(make()(layer.kernel.shape))
+        layer.set_weights([layer.get_weights()[0] + noise, np.zeros(layer.units)])
+
+
 def repair_and_pop(model):
     repair(model)
     model.pop()
 
 
-REPAIR = {
+ANSWERS["repair"] = {
     "right": [repair, repair_all_at_once, repair_with(fresh("he_normal"))],
     "wrong": [
         (repair_a_copy, "weights are as they were"),
         (repair_the_list, "weights are as they were"),
-        (repair_first, "layer 2 of 4 dense layers all units are still twins"),
+        (repair_first, "layer 2 of 5 dense layers all units are still twins"),
         (repair_with(lambda s: np.zeros(s)), "still twins"),
         (repair_with(half), "some units are still twins"),
         (repair_with(per_column), "differ in size only"),
         (repair_with(all_positive), "mean of the weights is not 0"),
         (repair_with(initializers.HeNormal(seed=1)), "Two layers of one shape"),
         (repair_with(lambda s: initializers.HeNormal(seed=1)(s)), "Two layers of one shape"),
-        (repair_with(fresh("glorot_normal")), "not for ReLU"),
-        (repair_with(fresh("lecun_normal")), "not for ReLU"),
+        (
+            repair_with(fresh("glorot_normal")),
+            "ReLU layer 1: your weights have the variance of Glorot",
+        ),
+        (repair_with(fresh("lecun_normal")), "the variance of LeCun"),
         (repair_with(lambda s: initializers.RandomNormal(0, 0.01)(s)), "too narrow"),
         (repair_with(lambda s: initializers.RandomNormal(0, 1.0)(s)), "too wide"),
-        (repair_with(fresh("he_normal"), fresh("he_normal")), "what does softmax get"),
-        (repair_with(fresh("he_normal"), fresh("lecun_normal")), "the one for softmax"),
-        (repair_with(fresh("he_normal"), bias=0.1), "biases may start at 0"),
+        (
+            repair_with(fresh("he_normal"), fresh("he_normal")),
+            "before the softmax: your weights have the variance of He.",
+        ),
+        (
+            repair_with(fresh("he_normal"), fresh("lecun_normal")),
+            "softmax: your weights have the variance of LeCun",
+        ),
+        (repair_with(fresh("he_normal"), bias=0.1), "some biases are not 0"),
+        (repair_three, "layer 4 of 5 dense layers all units are still twins"),
+        (repair_by_noise, "layer 3 of 5 dense layers the mean of the weights is not 0"),
         (repair_and_pop, "other layers than before"),
     ],
-}
-
-ANSWERS = {
-    "uniform_limit": UNIFORM_LIMIT,
-    "named_initializer": NAMED,
-    "he_avg_dense": HE_AVG,
-    "simulated_scale": SIMULATED,
-    "different_units": DIFFERENT,
-    "repair": REPAIR,
 }

@@ -34,7 +34,7 @@ def short(value: Any) -> str:
         return _sequence(value)
     if isinstance(value, np.ndarray) and value.size <= _FEW:
         return np.array2string(value, precision=4, separator=", ").replace("\n", "")
-    if inspect.isroutine(value):
+    if inspect.isroutine(value) or isinstance(value, np.ufunc):
         return f"`{getattr(value, '__name__', 'a function')}`"
     return "None" if value is None else describe(value)
 
