@@ -143,13 +143,12 @@ def build(learning_rate=0.01):
 
 
 # %%
-def every_step(shape):
-    """Return what makes the callbacks of a run whose highest rate is `peak`."""
-    return lambda peak=1: [ck.callbacks.Schedule(lambda t, total: peak * shape(t / total))]
-
-
-fixed = {f"rate {rate:g}": every_step(lambda u, rate=rate: rate) for rate in (0.0003, 0.03, 0.1, 3)}
-fixed["0.1, then 0.01"] = every_step(lambda u: 0.1 if u < 0.75 else 0.01)
+Every = ck.callbacks.Schedule  # a rate for every step, from a function of (step, total steps)
+fixed = {
+    f"rate {rate:g}": lambda rate=rate: [Every(lambda t, total: rate)]
+    for rate in (0.0003, 0.03, 0.1, 3)
+}
+fixed["0.1, then 0.01"] = lambda: [Every(lambda t, total: 0.1 if t < 0.75 * total else 0.01)]
 fates = ck.compare(dict.fromkeys(fixed, build), data, epochs=epochs, batch_size=128,
                    seeds=n_seeds, callbacks=fixed)  # fmt: skip
 ck.show(
@@ -347,6 +346,11 @@ ck.show(ck.plotting.lines(
 
 
 # %%
+def every_step(shape):
+    """Return what makes the callbacks of a run whose highest rate is `peak`."""
+    return lambda peak: [Every(lambda t, total: peak * shape(t / total))]
+
+
 callbacks = {
     "constant": lambda: [],
     "performance": lambda: [keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1)],
