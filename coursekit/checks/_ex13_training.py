@@ -57,7 +57,7 @@ ONE_BATCH = {
     "The weights are not put back: keep them before, put them back after.": _loss(back="never"),
     "Only trainable weights are put back; the averages of batch normalisation are weights too.":
         _loss(back="trainable"),
-    "Your loss is that of the untrained net: put the weights back after you have measured.":
+    "Your loss is that of the untrained net: train, measure, and only then put the weights back.":
         _loss(back="early"),
     "You train and measure on all rows; the check is about the first 32.":
         _loss(rows=None, judged=None),
