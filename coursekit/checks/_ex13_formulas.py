@@ -15,37 +15,25 @@ from coursekit.checks.kit.values import array, describe, parts
 Mistakes = dict[str, Callable[..., Any]]
 
 
-def standardise(train, other):
+def standardise(train, other, *, of=lambda train, other: train, axis=0, ddof=0, shift=1, power=1):
     """Standardise both with the statistics of `train`, per feature; constant features give 0."""
-    return _standardised(train, other)
-
-
-def _standardised(train, other, of=lambda train, other: train, axis=0, ddof=0, shift=1, power=1):
-    """Standardise both with the statistics of `of(train, other)`."""
     seen = of(train, other)
     mean, std = seen.mean(axis=axis), seen.std(axis=axis, ddof=ddof)
     std = np.where(std == 0, 1, std) ** power
     return (train - shift * mean) / std, (other - shift * mean) / std
 
 
-def _with(**settings: Any) -> Callable[..., Any]:
-    return lambda train, other: _standardised(train, other, **settings)
-
-
+_with = partial(partial, standardise)
 STANDARDISE: Mistakes = {
-    "The second array has been standardised with its own statistics. A net sees those numbers "
-    "through the eyes of the training data.":
+    "The second array has been standardised with its own statistics, not with the first's.":
         lambda train, other: (standardise(train, train)[0], standardise(other, other)[0]),
     "The statistics come from both arrays together: so the test data leak into the training.":
         _with(of=lambda train, other: np.concatenate([train, other])),
-    "The statistics are those of the second array; the training images give them.":
-        _with(of=lambda train, other: other),
     "The mean is not subtracted.": _with(shift=0),
-    "The mean is added; subtract it.": _with(shift=-1),
     "Nothing is divided by the standard deviation.": _with(power=0),
     "You multiply by the standard deviation; divide by it.": _with(power=-1),
     "You divide by the variance; the standard deviation is its root.": _with(power=2),
-    "You divide by n − 1 in the variance (`ddof=1`); NumPy's `std` divides by n.": _with(ddof=1),
+    "You divide by n − 1 in the variance (`ddof=1`); NumPy divides by n.": _with(ddof=1),
     "One mean and one deviation for all pixels together; each pixel has its own.": _with(axis=None),
     "The second array is not standardised.":
         lambda train, other: (standardise(train, other)[0], other),
@@ -68,44 +56,30 @@ def images(constant: bool) -> list[tuple[Any, ...]]:
     return found
 
 
-def quantise(w):
-    """Return whole numbers from -127 to 127 and one scale for each unit (last axis)."""
-    return _quantised(w)
-
-
-def _quantised(
-    w, top=127, units=True, size=lambda w, axis: np.abs(w).max(axis=axis), rounded=np.rint,
+def quantise(
+    w, *, top=127, units=True, size=lambda w, axis: np.abs(w).max(axis=axis), rounded=np.rint,
     told=lambda q, scale: (q, scale),
 ):  # fmt: skip
+    """Return whole numbers from -127 to 127 and one scale for each unit (last axis)."""
     largest = size(w, tuple(range(w.ndim - 1)) if units else None)
     scale = np.broadcast_to(np.where(largest == 0, top, largest) / top, w.shape[-1:])
     return told(rounded(w / scale).astype(int).astype(np.int8), scale)
 
 
-def _code(**settings: Any) -> Callable[..., Any]:
-    return lambda w: _quantised(w, **settings)
-
-
+_code = partial(partial, quantise)
 QUANTISE: Mistakes = {
     "One scale for the whole array; each unit (each column) has its own.": _code(units=False),
-    "Your numbers are cut off, not rounded: the error is up to twice as large.":
-        _code(rounded=np.trunc),
+    "Your numbers are cut off, not rounded.": _code(rounded=np.trunc),
     "Your numbers are rounded down, not to the nearest.": _code(rounded=np.floor),
-    "Some weights have changed their sign: int8 ends at 127, and what lies beyond starts again at "
-    "−128. With 255 in place of 127 your scale is too small.": _code(top=255),
+    "Your scale has 255 in place of 127: beyond 127 int8 starts again at −128.": _code(top=255),
     "Your scale belongs to 128 steps; here int8 has 127 on either side of 0.": _code(top=128),
     "Your scale looks only at positive weights; a unit's largest weight may be negative.":
         _code(size=lambda w, axis: w.max(axis=axis)),
-    "Your scale comes from the range, largest minus smallest; take the largest absolute value.":
-        _code(size=lambda w, axis: np.ptp(w, axis=axis)),
-    "The scale comes from the spread of the weights, not from the largest: large ones are cut.":
+    "Your scale comes from the spread of the weights, not from the largest.":
         _code(size=lambda w, axis: w.std(axis=axis)),
-    "Your scale is the other way round: w ≈ scale · q, so it is the largest weight by 127.":
-        _code(told=lambda q, scale: (q, 1 / scale)),
-    "The scale is missing its 127: it is the largest weight itself.":
-        _code(told=lambda q, scale: (q, 127 * scale)),
-    "The results are in the wrong order: first q, then the scales.":
-        _code(told=lambda q, scale: (scale, q)),
+    "Your scale is upside down: w ≈ scale · q.": _code(told=lambda q, scale: (q, 1 / scale)),
+    "The scale is missing its 127.": _code(told=lambda q, scale: (q, 127 * scale)),
+    "The order is first q, then the scales.": _code(told=lambda q, scale: (scale, q)),
 }  # fmt: skip
 
 
@@ -150,8 +124,6 @@ DEQUANTISE: Mistakes = {
     "One scale for all: each unit has its own.": lambda q, s: q * s[0],
     "The mean of all scales: each unit has its own.": lambda q, s: q * np.mean(s),
     "Your result is cut to whole numbers.": lambda q, s: np.trunc(q * s),
-    "Your result is rounded to whole numbers.": lambda q, s: np.rint(q * s),
-    "You add the scale; multiply by it.": lambda q, s: q + s,
 }
 
 
@@ -188,27 +160,22 @@ def to_float16(
 
 _half = partial(partial, to_float16)
 TO_FLOAT16: Mistakes = {
-    "A weight has become infinite: float16 ends at 65,504. Cut what lies beyond before you "
-    "convert.": _half(cut=lambda w: w),
+    "A weight has become infinite: cut what lies beyond 65,504.": _half(cut=lambda w: w),
     "Large negative weights have become −∞: cut at −65,504 too.":
         _half(cut=lambda w: np.minimum(w, _TOP)),
-    "Weights beyond 65,504 have become 0; cut them to the largest number of float16.":
+    "Weights beyond 65,504 have become 0; cut them to it.":
         _half(cut=lambda w: np.where(np.abs(w) > _TOP, 0, w)),
     "Arrays of whole numbers have become float16; leave them alone.": _half(halve=lambda w: True),
     "Only float32 becomes float16; every floating-point type is meant.":
         _half(halve=lambda w: w.dtype == np.float32),
-    "The arrays are left as they were.": _half(halve=lambda w: False),
-    "Your share is the one that is kept; the share that is saved is wanted.":
-        _half(told=lambda saved, weights: 1 - saved),
+    "Your share is the one that is kept.": _half(told=lambda saved, weights: 1 - saved),
     "Your share is the saved part of the new size; it is wanted of the size before.":
         _half(told=lambda saved, weights: saved / (1 - saved)),
     "You count numbers; an array of whole numbers may have one byte for each, so count bytes.":
         _half(told=lambda saved, weights: 0.5 * sum(w.size for w in weights if w.dtype.kind == "f")
               / sum(w.size for w in weights)),
-    "Your share is in per cent; a number from 0 to 1 is wanted.":
-        _half(told=lambda saved, weights: 100 * saved),
+    "Your share is in per cent.": _half(told=lambda saved, weights: 100 * saved),
     "You return the bytes saved; the share of all bytes is wanted.":
         _half(told=lambda saved, weights: saved * sum(w.nbytes for w in weights)),
-    "Half is saved only where all is float32; some of these arrays are not.":
-        _half(told=lambda saved, weights: 0.5),
+    "Half is saved only where all is float32.": _half(told=lambda saved, weights: 0.5),
 }  # fmt: skip

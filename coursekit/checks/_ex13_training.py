@@ -63,8 +63,7 @@ ONE_BATCH = {
         _loss(rows=None, judged=None),
     "You train on all rows; the check is about the first 32.": _loss(rows=None),
     "You measure on all rows; the check is about the first 32.": _loss(judged=None),
-    "You measure in training mode, with dropout and a batch's own statistics: "
-    "`training=False` is wanted.": _loss(training=True),
+    "You measure in training mode; `training=False` is wanted.": _loss(training=True),
     "That is what `train_on_batch` returned: the loss before its step, in training mode.":
         _loss(of=0),
     "That is the accuracy; the loss is wanted.": _loss(of=1),
@@ -99,19 +98,12 @@ SCALE = "The pixels reach the net with a standard deviation far from 1: look at 
 PAIRS = "The labels no longer belong to their images: look at a few pairs before and after."
 ORDER = "Images and labels come back in another order; the images are to keep theirs."
 TWICE = "A softmax is applied twice: with two, no output can come near 1."
-RATE = ("It does not learn one batch by heart, but does so at another learning rate: yours is far "
-        "off.")  # fmt: skip
-NAN = ("Your images hold NaN or infinity: a pixel that is the same in all images has a standard "
-       "deviation of 0.")  # fmt: skip
+RATE = "It learns one batch by heart only at another learning rate: yours is far off."
+NAN = "Your images hold NaN or infinity: is there a pixel with a standard deviation of 0?"
 PLACES = "The results are in the wrong order: images, labels, net."
 UNCOMPILED = "The net comes back without being compiled."
 WHOLE = "Leave the labels whole numbers, one for each image, as they came."
 NO_SOFTMAX = "The net's outputs are no probabilities: it is to end in a softmax."
-
-
-def _bare(images):
-    with np.errstate(all="ignore"):
-        return (images - images.mean(axis=0)) / images.std(axis=0)
 
 
 CURE = {
@@ -120,7 +112,7 @@ CURE = {
     ORDER: _cure(order=np.argsort, sort_both=True),
     TWICE: _cure(softmaxes=2),
     RATE: _cure(rate=1e-7),
-    NAN: _cure(scale=_bare),
+    NAN: _cure(scale=lambda x: np.where(x.std(axis=0) == 0, np.nan, x)),
     PLACES: _cure(told=lambda x, y, model: (model, x, y)),
     UNCOMPILED: _cure(compiled=False),
     WHOLE: _cure(target=lambda y: np.eye(N_CLASSES)[y]),
@@ -201,6 +193,5 @@ def require_learns(model: Any, x: Any, y: Any) -> None:
                 raise Wrong(RATE)
             return
     raise Wrong(
-        "It does not learn one batch by heart, at no learning rate. Look at the output layer and "
-        "the loss: do they fit each other?"
+        "It does not learn one batch by heart, at no learning rate. Is the loss the right one?"
     )

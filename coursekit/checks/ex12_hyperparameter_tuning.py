@@ -55,29 +55,26 @@ def whole_numbers(answer: Any) -> None:
 _OUTSIDE = "In stage {} a value lies outside the range that your list gives for it."
 _NOT_LOG = "The values of a stage are not log-uniform: every factor is equally likely."
 _STAGES: dict[str, dict[str, Any]] = {
-    "The next stage searches around the values with the highest losses; keep the lowest.":
+    "The next range spans the highest losses; keep the lowest.":
         {"narrow": lambda tried, n: ends(trials(tried[-1:])[-(n // 4) :])},
-    "Your next range spans all values of the stage: keep the best n // 4 only.":
-        {"narrow": lambda tried, n: ends(tried[-1])},
-    "Your next range spans the best half; keep the best n // 4.":
+    "The next range spans all values; keep the best.": {"narrow": lambda tried, n: ends(tried[-1])},
+    "The next range spans the best half; keep the best n // 4.":
         {"narrow": lambda tried, n: ends(trials(tried[-1:])[: n // 2])},
-    "Your next range spans one value too many: `n // 4` rounds down.":
+    "The next range spans one value too many: `n // 4` rounds down.":
         {"narrow": lambda tried, n: ends(trials(tried[-1:])[: -(-n // 4)])},
-    "Your next range comes from the trials of all stages; take those of this stage.":
+    "The next range comes from the trials of all stages; take those of this stage.":
         {"narrow": lambda tried, n: ends(trials(tried)[: n // 4])},
-    "Your next range is that of the best quarter of all trials; take those of this stage.":
+    "The next range spans the best quarter of all trials; take those of this stage.":
         {"narrow": lambda tried, n: ends(trials(tried)[: len(tried) * n // 4])},
-    "Your next range spans the first n // 4 values of the stage; sort them by their losses.":
+    "The next range spans the first n // 4 values of the stage; sort them by their losses.":
         {"narrow": lambda tried, n: ends(tried[-1][: n // 4])},
     "Your best value is that of the last stage; an earlier one had a lower loss. Look at all.":
         {"best": lambda tried: min(tried[-1])[1]},
-    "You return the lowest loss in place of the value that has it.":
-        {"best": lambda tried: trials(tried)[0][0]},
-    "Your best value is the one with the highest loss.":
-        {"best": lambda tried: trials(tried)[-1][1]},
-    "The results are in the wrong order: first the best value, then the ranges.":
+    "You return the lowest loss, not its value.": {"best": lambda tried: trials(tried)[0][0]},
+    "Your best value has the highest loss.": {"best": lambda tried: trials(tried)[-1][1]},
+    "The order is first the best value, then the ranges.":
         {"result": lambda best, ranges: (ranges, best)},
-    "You return the last range alone; a list of the ranges of all stages is wanted.":
+    "You return the last range alone; the ranges of all stages are wanted.":
         {"result": lambda best, ranges: (best, ranges[-1])},
 }  # fmt: skip
 _SAMPLED: dict[str, of.Sampler] = {
@@ -168,16 +165,14 @@ _halving = partial(partial, of.successive_halving)
         "themselves may be dicts, which cannot be sorted.",
     ),
     mistakes={
-        "You keep the worst of a rung; keep those with the lowest losses.":
-            _halving(order=lambda losses: np.argsort(losses)[::-1]),
+        "You keep those with the highest losses.": _halving(order=lambda v: np.argsort(v)[::-1]),
         "You keep the first of a rung; sort by the losses.":
             _halving(order=lambda losses: np.arange(len(losses))),
         "You keep half, whatever `eta` is.": _halving(kept=lambda n, eta: n // 2),
         "You round up how many go on; use `//`.": _halving(kept=lambda n, eta: -(-n // eta)),
         "You round how many go on; use `//`.": _halving(kept=lambda n, eta: round(n / eta)),
-        "The budget stays the same: multiply it by `eta` after each rung.":
-            _halving(budget=lambda now, first, eta: now),
-        "The budget grows by `first`; it must be multiplied by `eta`.":
+        "The budget stays the same: multiply it.": _halving(budget=lambda now, first, eta: now),
+        "The budget grows by `first`; multiply it by `eta`.":
             _halving(budget=lambda now, first, eta: now + first),
         "The budget doubles, whatever `eta` is.": _halving(budget=lambda now, first, eta: 2 * now),
         "The first budget is not `first` epochs.": _halving(start=lambda first: 1),
@@ -234,12 +229,9 @@ _NAMES = ("training", "validation", "test")
         "after the loop score it, and only it, on the test data.",
     ),
     mistakes={
-        "You choose by the test data: then the test score is no honest report any more.":
-            _search(judge="test"),
-        "You choose by the training score, which rewards learning by heart.":
-            _search(judge="train"),
-        "You choose the lowest validation score; an accuracy is better if higher.":
-            _search(pick=np.argmin),
+        "You choose by the test data: then its score is no honest report.": _search(judge="test"),
+        "You choose by the training score; choose by validation.": _search(judge="train"),
+        "You choose the lowest validation score, an accuracy.": _search(pick=np.argmin),
         "You return the last configuration, whatever its score.":
             _search(pick=lambda scores: len(scores) - 1),
         "You score every model on the test data; score one, once, when everything is decided.":
@@ -248,11 +240,9 @@ _NAMES = ("training", "validation", "test")
         "The test score is that of the model trained last, not of the chosen one.":
             _search(tested=lambda models, best: models[-1]),
         "You train the chosen configuration a second time; keep its model.": _search(again=True),
-        "The second number is the training score of your choice; its validation score is wanted.":
-            _search(score="train"),
-        "The two scores are swapped: the validation score comes first.":
-            _search(scores=lambda valid, test: (test(), valid)),
-        "The test data were never looked at: your test score is the validation score.":
+        "Your validation score is the training score of your choice.": _search(score="train"),
+        "The two scores are swapped.": _search(scores=lambda valid, test: (test(), valid)),
+        "You look at no test data: the test score is the validation score.":
             _search(scores=lambda valid, test: (valid, valid)),
     },
 )  # fmt: skip

@@ -39,13 +39,9 @@ LOG_UNIFORM = {
 # Whole numbers
 
 
-def whole_numbers(low, high, n, rng):
-    return rng.integers(low, high + 1, n)
-
-
 WHOLE_NUMBERS = {
     "right": [
-        whole_numbers,
+        lambda low, high, n, rng: rng.integers(low, high + 1, n),
         lambda low, high, n, rng: rng.integers(low, high, size=n, endpoint=True),
         lambda low, high, n, rng: np.floor(rng.uniform(low, high + 1, n)).astype(int),
         lambda low, high, n, rng: rng.choice(np.arange(low, high + 1), n),
@@ -127,16 +123,6 @@ COARSE_TO_FINE = {
 # Successive halving
 
 
-def halving(train, configurations, first, eta):
-    left, budget, spent = list(configurations), first, 0
-    while len(left) > 1:
-        losses = [train(configuration, budget) for configuration in left]
-        spent += budget * len(left)
-        left = [left[i] for i in np.argsort(losses)[: max(1, len(left) // eta)]]
-        budget *= eta
-    return left[0], spent
-
-
 def halving_recursively(train, configurations, first, eta):
     if len(configurations) == 1:
         return configurations[0], 0
@@ -179,7 +165,7 @@ def halving_variant(mistake):
 
 
 SUCCESSIVE_HALVING = {
-    "right": [halving, halving_recursively, halving_until_one_is_left, halving_variant("")],
+    "right": [halving_recursively, halving_until_one_is_left, halving_variant("")],
     "wrong": [
         (halving_variant("twice"), "how many are trained in each rung: place 0: you give 16"),
         (halving_variant("off"), "the number of epochs: you give 23"),
@@ -189,7 +175,10 @@ SUCCESSIVE_HALVING = {
         (halving_variant("in place"), "changes its argument `configurations` in place"),
         (halving_variant("no end"), "does not stop"),
         (halving_variant("float"), "You train for 2 epochs; pass a whole number, an int"),
-        (lambda t, c, f, e: halving(lambda a, b: t(b, a), c, f, e), "no configuration of the list"),
+        (
+            lambda t, c, f, e: halving_recursively(lambda a, b: t(b, a), c, f, e),
+            "no configuration of the list",
+        ),
     ],
 }
 

@@ -8,15 +8,8 @@ from coursekit.base.keras import keras, tf
 
 # Seven cases
 
-RIGHT = {
-    "two_layers": "relu",
-    "skips": "swish",
-    "batches_of_one": "selu",
-    "few_labels": "reuse",
-    "phone": "shrink",
-    "harm": "mc",
-    "few_weights": "prune",
-}
+RIGHT = {"two_layers": "relu", "skips": "swish", "batches_of_one": "selu", "few_labels": "reuse",
+         "phone": "shrink", "harm": "mc", "few_weights": "prune"}  # fmt: skip
 
 CHOICES = {
     "right": [RIGHT, dict(reversed(RIGHT.items()))],
@@ -153,18 +146,12 @@ def cure_variant(mistake="", by="standardising"):
         elif by in ("rescaling", "batch normalisation"):
             x = 255 * images
         x, y = {"rows": (x[::-1], y), "half": (x[:100], y[:100])}.get(mistake, (x, y))
-        first = {
-            "rescaling": [keras.layers.Rescaling(1 / 255)],
-            "batch normalisation": [keras.layers.BatchNormalization()],
-        }.get(by, [])
-        stack = [
-            keras.Input(images.shape[1:]),
-            *first,
-            keras.layers.Flatten(),
-            keras.layers.Dense(60, "relu", kernel_initializer="he_normal"),
-            keras.layers.Dense(10, None if by == "logits" else "softmax"),
-        ]
-        model = keras.Sequential(stack)
+        layers = keras.layers
+        first = {"rescaling": [layers.Rescaling(1 / 255)],
+                 "batch normalisation": [layers.BatchNormalization()]}.get(by, [])  # fmt: skip
+        last = layers.Dense(10, None if by == "logits" else "softmax")
+        stack = [*first, layers.Flatten(), layers.Dense(60, "relu"), last]
+        model = keras.Sequential([keras.Input(images.shape[1:]), *stack])
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=by == "logits")
         rate = 300.0 if mistake == "high" else 0.05
         model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss=loss)
@@ -196,7 +183,7 @@ CURE = {
     "wrong": [
         (cure_variant(by="logits"), "are no probabilities"),
         (cure_variant("rows"), "come back in another order than the labels"),
-        (cure_variant("high"), "at another learning rate"),
+        (cure_variant("high"), "only at another learning rate"),
         (cure_variant("half"), "expected an array with 240 rows"),
         (cure_variant("two"), "Expected `images`, `labels`, `net`"),
         (lambda images, labels: (images, labels, None), "Expected a Keras model"),
