@@ -169,7 +169,7 @@ def require_passes(passes: np.ndarray, weights: list[np.ndarray], x: np.ndarray)
         raise Wrong(REPEATED)
     masks = MASKS[gaps().argmin(axis=1)]
     for (kind, rate), part in zip(_RATES.items(), (masks[..., :3], masks[..., 3:]), strict=True):
-        if len(passes) > 1 and abs(part.mean() - rate) > 0.1:
+        if len(passes) > 1 and abs(part.mean() - rate) > 0.13:
             raise Wrong(f"`{kind}` drops {part.mean():.0%} of its units; its rate is {rate}.")
 
 

@@ -146,6 +146,7 @@ def successive_halving(
         now = budget(now, first, eta)
     if again:
         train(left[0], now)
+        spent += now
     return left[0], spent
 
 

@@ -218,6 +218,9 @@ def successive_halving(answer: Any) -> dict[str, Any]:
 
 
 _search = partial(partial, of.honest_search)
+_BY_TEST = "You choose by the test data: then its score is no honest report."
+_BY_TRAINING = "You choose by the training score; choose by validation."
+_LOOKS = "You look at the test data more than once; score one model, when everything is decided."
 _NAMES = ("training", "validation", "test")
 
 
@@ -229,13 +232,12 @@ _NAMES = ("training", "validation", "test")
         "after the loop score it, and only it, on the test data.",
     ),
     mistakes={
-        "You choose by the test data: then its score is no honest report.": _search(judge="test"),
-        "You choose by the training score; choose by validation.": _search(judge="train"),
+        _BY_TEST: _search(judge="test"),
+        _BY_TRAINING: _search(judge="train"),
         "You choose the lowest validation score, an accuracy.": _search(pick=np.argmin),
         "You return the last configuration, whatever its score.":
             _search(pick=lambda scores: len(scores) - 1),
-        "You score every model on the test data; score one, once, when everything is decided.":
-            _search(tested=lambda models, best: SimpleNamespace(
+        _LOOKS: _search(tested=lambda models, best: SimpleNamespace(
                 score=lambda x, y: [model.score(x, y) for model in models][best])),
         "The test score is that of the model trained last, not of the chosen one.":
             _search(tested=lambda models, best: models[-1]),
@@ -249,6 +251,7 @@ _NAMES = ("training", "validation", "test")
 def honest_search(answer: Any) -> dict[str, Any]:
     """(configuration, validation score, test score) as a function (fit, configurations, data)."""
     seen: dict[str, Any] = {}
+    ways = []  # in each search: by which scores the choice is the best, and the looks at the test
     for n, least in ((6, 0.5), (5, 0.02), (7, 0.4)):
         draw, given = rng(f"search {n}"), [{"rate": i / 8} for i in range(n)]
         scores = [least + 0.4 * (draw.permutation(n) + draw.random(n)) / n for _ in of.PARTS]
@@ -277,11 +280,18 @@ def honest_search(answer: Any) -> dict[str, Any]:
             call(answer, fit, given, data)
         )
         here = f"with {n} configurations, "
+        choice = of.place(got[0], given, "Your first result is")
+        ways.append([choice == np.argmax(part) for part in scores] + [len(tested) < 2])
         seen |= {
             here + "which are trained": sorted(trained),
             here + "the models scored on the test data": tested,
-            here + "the place of your choice": of.place(got[0], given, "Your first result is"),
+            here + "the place of your choice": choice,
             here + "the validation score": number(got[1], "Your validation score"),
             here + "the test score": number(got[2], "Your test score"),
         }
+    by_training, _, by_test, once = np.all(ways, axis=0)
+    if by_training:
+        raise Wrong(_BY_TRAINING)
+    if not once:
+        raise Wrong(_BY_TEST if by_test else _LOOKS)
     return seen
