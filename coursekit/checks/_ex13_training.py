@@ -1,191 +1,197 @@
-"""Exercise 13: the one-batch check and the cure of a sick training, on data made here."""
+"""Exercise 13: small nets, the one-batch check and the cure, right with their default settings."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from coursekit.checks.engine.verdict import Wrong
-from coursekit.checks.kit.calling import call
 from coursekit.checks.kit.compare import rng
-from coursekit.checks.kit.values import array, describe, number
+from coursekit.checks.kit.models import give_weights
+from coursekit.checks.kit.values import array, describe
 
 N_CLASSES, BATCH = 10, 32
 
 
-def _keras() -> Any:
+def net(rate: float, dropout: float) -> Any:
+    """Return a compiled net, 12 inputs, whose step is the same at every call."""
     from coursekit.base.keras import keras
 
-    return keras
-
-
-def check_one_batch_loss(answer: Any) -> None:
-    """A net that can learn by heart, one that cannot, and one that must not see other rows."""
-    draw = rng("one batch")
-    x, y = draw.normal(size=(96, 12)).astype("float32"), draw.integers(0, N_CLASSES, 96)
-    healthy = _net(0.1)
-    before = [w.copy() for w in healthy.get_weights()]
-    start = _loss(healthy, x[:BATCH], y[:BATCH])
-    reached = number(call(answer, healthy, x, y, 150), "Your loss")
-    if any(not np.array_equal(a, b) for a, b in zip(before, healthy.get_weights(), strict=True)):
-        raise Wrong("The net comes back with other weights: keep them before, put them back after.")
-    if abs(reached - start) < 1e-3:
-        raise Wrong(
-            "Your loss is that of the untrained net. Measure after the training, before you put "
-            "the weights back."
-        )
-    if reached > 0.3:
-        _say_why_too_high(answer, x, y, reached)
-    same, others = np.concatenate([x[:BATCH]] * 3), np.arange(3).repeat(BATCH)
-    contradicted = (np.concatenate([y[:BATCH]] * 3) + others) % N_CLASSES
-    if number(call(answer, _net(0.1), same, contradicted, 150), "Your loss") > 0.5:
-        raise Wrong("Rows after the first 32 take part; the check is about these 32 only.")
-    expected = _expected(x, y, 150)
-    if not 0 <= reached <= max(20 * expected, 0.01):
-        raise Wrong(
-            f"A net that should reach about {expected:.1g} on its batch reaches {reached:.3g} with "
-            "yours. Are all `steps` done, and is the loss measured at the end?"
-        )
-    _counts_steps(answer, x, y)
-    stuck = number(call(answer, _net(0.1, twice=True), x, y, 60), "Your loss")
-    if stuck < 1.4:
-        raise Wrong(
-            "For a net with two softmaxes, whose loss cannot fall below 1.46, yours is "
-            f"{stuck:.2f}: measure it with the net's own outputs and these labels."
-        )
-
-
-def _say_why_too_high(answer: Any, x: np.ndarray, y: np.ndarray, reached: float) -> None:
-    only = number(call(answer, _net(0.1), x[:BATCH], y[:BATCH], 150), "Your loss")
-    if only <= 0.3:
-        raise Wrong(
-            f"With 96 rows the loss ends at {reached:.2f}, with the first 32 alone near 0: "
-            "train, and "
-            "measure, on the first 32 only."
-        )
-    raise Wrong(
-        f"A healthy net learns 32 rows by heart in 150 steps; with yours its loss ends at "
-        f"{reached:.2f}. Is every step an update on all 32 rows?"
+    layers = keras.layers
+    spread = layers.Dropout(dropout, seed=3) if dropout else layers.BatchNormalization(momentum=0.9)
+    model = keras.Sequential(
+        [keras.Input((12,)), layers.Dense(16, "tanh"), spread, layers.Dense(N_CLASSES, "softmax")]
     )
+    optimizer = keras.optimizers.SGD(rate, momentum=0.5)
+    # Eager: to make a graph takes longer than these few steps.
+    loss = "sparse_categorical_crossentropy"
+    model.compile(optimizer, loss, metrics=["accuracy"], run_eagerly=True)
+    return give_weights(model, "one batch", 0.4)
 
 
-def _counts_steps(answer: Any, x: np.ndarray, y: np.ndarray) -> None:
-    model = _net(0.1)
-    call(answer, model, x, y, 7)
-    done = int(model.optimizer.iterations)
-    if done not in (0, 7):  # 0: trained in a copy
-        raise Wrong(f"Asked for 7 steps it makes {done} updates.")
+def one_batch_loss(
+    model, x, y, steps=150, rows=BATCH, judged=BATCH, training=False, back="after", of=None,
+    told=np.mean, more=0,
+):  # fmt: skip
+    """Train on the first rows, measure there, put the weights back."""
+    from coursekit.base.keras import keras
 
-
-def _net(rate: float, *, twice: bool = False) -> Any:
-    keras = _keras()
-    start = [keras.initializers.HeNormal(seed=seed) for seed in (1, 2)]
-    layers = [
-        keras.Input((12,)),
-        keras.layers.Dense(60, "relu", kernel_initializer=start[0]),
-        keras.layers.Dropout(0.1, seed=3),
-        keras.layers.Dense(N_CLASSES, "softmax", kernel_initializer=start[1]),
-    ]
-    model = keras.Sequential([*layers, *([keras.layers.Softmax()] if twice else [])])
-    model.compile(
-        keras.optimizers.SGD(rate, momentum=0.9),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+    before, shown = model.get_weights(), 0.0
+    for _ in range(steps + more):
+        shown = model.train_on_batch(x[:rows], y[:rows])
+    if back == "early":
+        model.set_weights(before)
+    losses = keras.losses.sparse_categorical_crossentropy(
+        y[:judged], model(x[:judged], training=training)
     )
-    return model
+    for variable, value in zip(model.weights, before, strict=True):
+        if back in ("early", "after") or (back == "trainable" and variable.trainable):
+            variable.assign(value)
+    return float(told(np.array(losses)) if of is None else shown[of])
 
 
-def _loss(model: Any, x: np.ndarray, y: np.ndarray) -> float:
-    # Not `evaluate`: TensorFlow would warn of many small programs, in a cell of the learner's.
-    return float(model.compute_loss(y=y, y_pred=model(x, training=False), training=False))
+_loss = partial(partial, one_batch_loss)
+ONE_BATCH = {
+    "The weights are not put back: keep them before, put them back after.": _loss(back="never"),
+    "Only trainable weights are put back; the averages of batch normalisation are weights too.":
+        _loss(back="trainable"),
+    "Your loss is that of the untrained net: train, measure, and only then put the weights back.":
+        _loss(back="early"),
+    "You train and measure on all rows; the check is about the first 32.":
+        _loss(rows=None, judged=None),
+    "You train on all rows; the check is about the first 32.": _loss(rows=None),
+    "You measure on all rows; the check is about the first 32.": _loss(judged=None),
+    "You measure in training mode; `training=False` is wanted.": _loss(training=True),
+    "That is what `train_on_batch` returned: the loss before its step, in training mode.":
+        _loss(of=0),
+    "That is the accuracy; the loss is wanted.": _loss(of=1),
+    "You add up the losses of the rows; their mean is wanted.": _loss(told=np.sum),
+    "You make one step too many.": _loss(more=1),
+    "You make one step too few.": _loss(more=-1),
+}  # fmt: skip
 
 
-def _expected(x: np.ndarray, y: np.ndarray, steps: int) -> float:
-    model = _net(0.1)
-    for _ in range(steps):
-        model.train_on_batch(x[:BATCH], y[:BATCH])
-    return _loss(model, x[:BATCH], y[:BATCH])
+def cure(
+    images, labels, scale=lambda x: x - x.mean(axis=0), order=lambda y: slice(None), softmaxes=1,
+    rate=0.03, told=lambda x, y, model: (x, y, model), target=lambda y: y, compiled=True,
+    sort_both=False,
+):  # fmt: skip
+    """Return images, labels and a compiled net without a bug."""
+    from coursekit.base.keras import keras
+
+    layers, rows = keras.layers, order(labels)
+    x, y = scale(images)[rows if sort_both else slice(None)], target(labels[rows])
+    model = keras.Sequential(
+        [keras.Input(images.shape[1:]), layers.Flatten(), layers.Dense(50, "relu"),
+         layers.Dense(N_CLASSES), *[layers.Softmax() for _ in range(softmaxes)]]
+    )  # fmt: skip
+    loss = "sparse_categorical_crossentropy" if y.ndim == 1 else "categorical_crossentropy"
+    if compiled:
+        model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss)
+    return told(x, y, model)
 
 
-def check_cure(answer: Any) -> None:
-    """Labels, inputs, the loss at the start, and one batch at its own and at tested rates."""
-    images, labels = _images()
-    result = call(answer, images, labels)
-    if not isinstance(result, (tuple, list)) or len(result) != 3:
-        raise Wrong(f"Expected images, labels and a net, got {describe(result)}.")
-    x, y, model = array(result[0], "Your images"), array(result[1], "Your labels"), result[2]
-    if not isinstance(model, _keras().Model):
-        raise Wrong(f"Expected a Keras model in the third place, got {describe(model)}.")
-    if not model.compiled:
-        raise Wrong("The net comes back without being compiled.")
-    _check_labels(y, labels)
-    _check_inputs(x, images)
-    _check_training(model, x, np.asarray(result[1]))
+_cure = partial(partial, cure)
+SCALE = "The pixels reach the net with a standard deviation far from 1: look at their scale."
+PAIRS = "The labels no longer belong to their images: look at a few pairs before and after."
+ORDER = "Images and labels come back in another order; the images are to keep theirs."
+TWICE = "A softmax is applied twice: with two, no output can come near 1."
+RATE = "It learns one batch by heart only at another learning rate: yours is far off."
+NAN = "Your images hold NaN or infinity: is there a pixel with a standard deviation of 0?"
+PLACES = "The results are in the wrong order: images, labels, net."
+UNCOMPILED = "The net comes back without being compiled."
+WHOLE = "Leave the labels whole numbers, one for each image, as they came."
+NO_SOFTMAX = "The net's outputs are no probabilities: it is to end in a softmax."
 
 
-def _images() -> tuple[np.ndarray, np.ndarray]:
+CURE = {
+    SCALE: _cure(scale=lambda x: 255 * x),
+    PAIRS: _cure(order=np.argsort),
+    ORDER: _cure(order=np.argsort, sort_both=True),
+    TWICE: _cure(softmaxes=2),
+    RATE: _cure(rate=1e-7),
+    NAN: _cure(scale=lambda x: np.where(x.std(axis=0) == 0, np.nan, x)),
+    PLACES: _cure(told=lambda x, y, model: (model, x, y)),
+    UNCOMPILED: _cure(compiled=False),
+    WHOLE: _cure(target=lambda y: np.eye(N_CLASSES)[y]),
+    NO_SOFTMAX: _cure(softmaxes=0),
+}
+
+
+def pictures() -> tuple[np.ndarray, np.ndarray]:
+    """Return images, from 0 to 1 with a constant pixel as in a digit's corner, and labels."""
     draw = rng("cure")
     labels = draw.integers(0, N_CLASSES, 240)
-    prototypes = draw.uniform(size=(N_CLASSES, 8, 8))
-    images = 0.7 * prototypes[labels] + 0.3 * draw.uniform(size=(240, 8, 8))
-    images[:, 0, 0] = 0.0  # a constant pixel, as in the corner of a digit
+    images = 0.7 * draw.uniform(size=(N_CLASSES, 8, 8))[labels]
+    images += 0.3 * draw.uniform(size=(240, 8, 8))
+    images[:, 0, 0] = 0.0
     return images.astype("float32"), labels
 
 
-def _check_labels(y: np.ndarray, labels: np.ndarray) -> None:
-    if y.ndim == 2 and y.shape[1] == N_CLASSES:
-        y = y.argmax(axis=1)
-    if y.shape[:1] != labels.shape:
-        raise Wrong(f"{len(labels)} labels went in, an array of shape {y.shape} comes back.")
-    if not np.array_equal(y.ravel(), labels):
-        raise Wrong(
-            "The labels no longer belong to their images: look at a few pairs before and after."
-        )
-
-
-def _check_inputs(x: np.ndarray, images: np.ndarray) -> None:
-    flat, before = x.reshape(len(x), -1), images.reshape(len(images), -1)
+def require_rows(x: Any, y: Any, images: np.ndarray, labels: np.ndarray) -> None:
+    """Raise Wrong unless images and labels are those that went in, in the same order."""
+    for value, what in ((x, "Your images"), (y, "Your labels")):
+        if not hasattr(value, "shape") or not len(value.shape) or len(value) != len(images):
+            raise Wrong(f"{what} are {describe(value)}; expected an array with {len(images)} rows.")
+    if not np.isfinite(np.asarray(x, float)).all():
+        raise Wrong(NAN)
+    y = array(y, "Your labels")
+    if y.size != len(labels):
+        raise Wrong(WHOLE)
+    flat, before = (np.reshape(part, (len(part), -1)).astype(float) for part in (x, images))
     if flat.shape != before.shape:
-        raise Wrong(f"Images of shape {images.shape} went in, {x.shape} comes back.")
-    for pixel in (1, 20, 50):
-        if flat[:, pixel].std() == 0 or np.corrcoef(flat[:, pixel], before[:, pixel])[0, 1] < 0.999:
-            raise Wrong("The rows of your images are not those that went in, in the same order.")
-    if flat.std() > 5 or np.abs(flat).max() > 30:
-        raise Wrong(
-            f"The pixels come back with a standard deviation of {flat.std():.3g}: a net wants it "
-            "near 1."
-        )
+        raise Wrong(f"Images of shape {images.shape} went in, {np.shape(x)} comes back.")
+    flat, before = ((part - part.mean(0)) / (part.std(0) + 1e-9) for part in (flat, before))
+    nearest = np.argmax(flat @ (before / np.linalg.norm(before, axis=1, keepdims=True)).T, axis=1)
+    same = np.array_equal(y.ravel(), labels)
+    if (nearest != np.arange(len(images))).any():
+        raise Wrong(ORDER if not same else "The images come back in another order than the labels.")
+    if not same:
+        raise Wrong(PAIRS)
 
 
-def _check_training(model: Any, x: np.ndarray, y: np.ndarray) -> None:
-    start = _loss(model, x, y)
-    if not np.isfinite(start) or start > 2 * np.log(N_CLASSES):
-        raise Wrong(
-            f"Before training the loss is {start:.3g}; a net that knows nothing of ten classes "
-            "should be "
-            "near 2.3."
-        )
+def require_scaled(model: Any, x: Any) -> None:
+    """Raise Wrong unless the first layer with a kernel, or a normalisation, gets small numbers."""
+    from coursekit.base.keras import keras
+
+    h = np.asarray(x, "float32")
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return
+        if hasattr(layer, "kernel"):
+            break
+        h = h if isinstance(layer, keras.layers.InputLayer) else layer(h)
+    if np.std(h) > 5:
+        raise Wrong(SCALE)
+
+
+def require_learns(model: Any, x: Any, y: Any) -> None:
+    """Raise Wrong unless the net ends in a softmax and learns one batch by heart."""
+    from coursekit.base.keras import keras
+
     weights = model.get_weights()
-    if _learns(model, x, y):
-        return
-    for rate in (0.003, 0.03, 0.3):
-        model.set_weights(weights)
-        model.compile(_keras().optimizers.SGD(rate, momentum=0.9), loss=model.loss)
-        if _learns(model, x, y):
-            raise Wrong(
-                "It does not learn one batch by heart, but does so at another learning rate: "
-                "yours is "
-                "far off."
-            )
+    x, y = np.asarray(x)[:BATCH], np.asarray(y).ravel()[:BATCH].astype(int)
+    p = np.array(model(x, training=False), float)
+    if p.shape != (BATCH, N_CLASSES) or (p < 0).any() or not np.allclose(p.sum(1), 1, atol=0.01):
+        raise Wrong(NO_SOFTMAX)
+    softmax = keras.activations.softmax
+    kinds = [getattr(layer, "activation", None) is softmax for layer in model.layers]
+    kinds += [isinstance(layer, keras.layers.Softmax) for layer in model.layers]
+    if sum(kinds) > 1:
+        raise Wrong(TWICE)
+    for rate in (None, 0.003, 0.03, 0.3):
+        if rate:
+            model.set_weights(weights)
+            model.compile(keras.optimizers.SGD(rate, momentum=0.9), loss=model.loss)
+        for _ in range(300):
+            model.train_on_batch(x, y)
+        p = np.array(model(x, training=False), float)
+        if -np.log(p[np.arange(BATCH), y] + 1e-30).mean() < 0.3:
+            if rate:
+                raise Wrong(RATE)
+            return
     raise Wrong(
-        "It does not learn one batch by heart, at no learning rate. Look at the output layer and "
-        "the "
-        "loss: do they fit each other?"
+        "It does not learn one batch by heart, at no learning rate. Is the loss the right one?"
     )
-
-
-def _learns(model: Any, x: np.ndarray, y: np.ndarray) -> bool:
-    for _ in range(300):
-        model.train_on_batch(x[:BATCH], y[:BATCH])
-    return bool(_loss(model, x[:BATCH], y[:BATCH]) < 0.3)

@@ -1,23 +1,34 @@
-"""Checks of exercise 11: dropout and Monte Carlo dropout.
-
-The formulas, right and wrong, are in `_ex11_formulas`; masks and layers have modules of their own.
-"""
+"""Checks of exercise 11: dropout and Monte Carlo dropout; masks and nets are in a module."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from coursekit.checks import _ex11_formulas as formulas
-from coursekit.checks._ex11_layers import check_mc_dropout, check_mc_samples
-from coursekit.checks._ex11_masks import check_dropout
+from coursekit.checks import _ex11_layers as masks
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
-from coursekit.checks.kit.compare import agree, rng
-from coursekit.checks.kit.values import array, describe, number
+from coursekit.checks.kit.calling import call, require_subclass
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.function import function
+from coursekit.checks.kit.values import array, number, parts
 
 TASKS = TaskList(11, "Dropout and Monte Carlo dropout")
+
+_OTHER_SOURCE = "Equal generators give different masks: draw all random numbers from `draw`."
+_NO_SOURCE = "Your mask is the same whatever the generator: draw the random numbers from `draw`."
+_COPIED = "Two steps with one generator get the same mask; each needs a new one."
+_AT_ZERO = "With a rate of 0 the values must stay as they are."
+
+
+def _kept(factor: Callable[[float], float]) -> Callable[..., Any]:
+    return lambda x, rate, draw: x * (draw.random(x.shape) >= rate) * factor(rate)
+
+
+_dropped = _kept(lambda rate: 1 / (1 - rate))
 
 
 @TASKS.task(
@@ -28,53 +39,119 @@ TASKS = TaskList(11, "Dropout and Monte Carlo dropout")
         "Comparing gives True and False, which multiply like 1 and 0: that is the mask.",
         "Divide what stays by the probability of staying.",
     ),
-)
+    mistakes={
+        masks.NOTHING.format(""): lambda x, rate, draw: x + 0,
+        masks.ONE_MASK: lambda x, rate, draw: x * (draw.random(x.shape[-1]) >= rate),
+        masks.WHOLE_ROWS: lambda x, rate, draw: x * (draw.random((len(x), 1)) >= rate),
+        masks.KEPT: lambda x, rate, draw: x * (draw.random(x.shape) < rate),
+        masks.FIXED: lambda x, rate, draw:
+            x * (draw.random(x.shape).argsort(axis=-1) >= round(rate * x.shape[-1])),
+        masks.COUNTED: lambda x, rate, draw: x * draw.choice(
+            [0, 1, 1.5], x.shape, p=[rate, (1 - rate) / 2, (1 - rate) / 2]),
+        **{reason: _kept(factor) for reason, factor in masks.FACTORS.items()},
+        _OTHER_SOURCE: lambda x, rate, draw: _dropped(x, rate, np.random.default_rng()),
+        _NO_SOURCE: lambda x, rate, draw: _dropped(x, rate, np.random.default_rng(0)),
+        _COPIED: lambda x, rate, draw: _dropped(x, rate, copy.deepcopy(draw)),
+    },
+)  # fmt: skip
 def dropout(answer: Any) -> None:
     """One training step's outputs as a function (x, rate, generator)."""
-    check_dropout(answer)
+
+    def drawn(x: np.ndarray, rate: float, draw: Any) -> np.ndarray:
+        draw = np.random.default_rng(draw) if isinstance(draw, int) else draw
+        return array(call(answer, x, rate, draw), shape=x.shape)
+
+    for rate in (0.3, 0.8):
+        values = rng(f"dropout {rate}")
+        x = values.choice([-1.0, 1.0], (300, 40)) * values.uniform(0.5, 2.0, (300, 40))
+        first, again, other = (drawn(x, rate, seed) for seed in (1, 1, 2))
+        for result in (first, other):
+            masks.require_dropped(x, result, rate)
+        if not np.array_equal(first, again):
+            raise Wrong(_OTHER_SOURCE)
+        if np.array_equal(first, other):
+            raise Wrong(_NO_SOURCE)
+        draw = np.random.default_rng(3)
+        if np.array_equal(drawn(x, rate, draw), drawn(x, rate, draw)):
+            raise Wrong(_COPIED)
+    if not np.allclose(drawn(x, 0.0, 4), x, rtol=1e-5):
+        raise Wrong(_AT_ZERO)
+    drawn(np.linspace(1, 2, 7), 0.5, 5)
+    drawn(np.ones((4, 3, 2)), 0.5, 5)
 
 
-@TASKS.task(
-    "Weights after a training without scaling",
+def _kernels() -> list[tuple[Any, ...]]:
+    draw = rng("kernel_for_prediction")
+    return [(draw.normal(size=(4, 3)), rate) for rate in (0.75, 0.2, 0.6, 0.1)]
+
+
+def kernel_for_prediction(kernel, rate):
+    """Weights × keep probability (Srivastava et al., 2014, section 4)."""
+    return (1 - rate) * kernel
+
+
+function(
+    TASKS, kernel_for_prediction, title="Weights after a training without scaling",
+    cases=_kernels, read=array,
     hints=(
         "Think of p = 75% and 100 units that all send 1 through weights of 1. What does the next "
         "unit receive in training, on average? And at prediction, when nothing is dropped?",
         "Which factor turns the second number into the first? Write it with `rate`.",
     ),
-)
-def kernel_for_prediction(answer: Any) -> None:
-    """The kernel for prediction as a function (kernel, rate)."""
-    draw = rng("kernel_for_prediction")
-    cases = [(draw.normal(size=(4, 3)), rate) for rate in (0.75, 0.2, 0.6, 0.1)]
-    agree(
-        answer, formulas.kernel_for_prediction, cases, read=array, mistakes=formulas.KERNEL_MISTAKES
-    )
-    agree(
-        answer,
-        formulas.kernel_for_prediction,
-        [(cases[0][0], 0.0)],
-        read=array,
-        otherwise="With a rate of 0 nothing was dropped, and the weights must stay as they are.",
-    )
+    mistakes={
+        "Your weights grow. At prediction more units send than in training, so each of them must "
+        "count for less.": lambda kernel, rate: kernel / (1 - rate),
+        "Your factor is the share of units that were dropped. Which share of them was there in "
+        "training?": lambda kernel, rate: kernel * rate,
+        "The kernel is unchanged: then the next layer receives more than it ever did in training.":
+            lambda kernel, rate: kernel,
+    },
+    edges={"With a rate of 0 nothing was dropped, and the weights must stay as they are.":
+           lambda: [(_kernels()[0][0], 0.0), _kernels()[0]]},
+)  # fmt: skip
 
 
 @TASKS.task(
-    "A dropout layer that is always on",
+    "A dropout layer that is always on", mistakes=masks.LayerClasses(masks.MC_DROPOUT),
     seconds=120.0,
     hints=(
         "`keras.layers.Dropout` does all the work already, where `training` is true.",
         "In your `call`, call the `call` of the parent class, `super().call(...)`, and tell it "
         "which mode to work in.",
     ),
-)
+)  # fmt: skip
 def mc_dropout(answer: Any) -> None:
     """A subclass of keras.layers.Dropout that drops at prediction too."""
-    check_mc_dropout(answer)
+    from coursekit.base.keras import keras
+
+    def made(*args: Any, **settings: Any) -> Any:
+        return keras.Sequential([keras.Input((40,)), answer(*args, **settings)])
+
+    def output(model: Any, training: bool) -> np.ndarray:
+        return array(model(x, training=training), "The layer's output", shape=x.shape)
+
+    require_subclass(answer, keras.layers.Dropout, "keras.layers.Dropout")
+    x = rng("mc_dropout").uniform(0.5, 2.0, (300, 40)).astype("float32")
+    keras.utils.set_random_seed(11)  # the runner puts all seeds back
+    for rate in (0.25, 0.6):
+        model = made(rate)
+        for when, training in ((" at prediction", False), (" in training", True)):
+            first, second = (output(model, training) for _ in range(2))
+            masks.require_dropped(x, first, rate, when)
+            if np.array_equal(first, second):
+                raise Wrong(masks.SAME_MASK.format(when))
+    if not np.allclose(output(made(0.0), False), x):
+        raise Wrong(_AT_ZERO)
+    zero = output(made(0.5, noise_shape=(None, 1)), False) == 0
+    if not (zero == zero[:, :1]).all():
+        raise Wrong(masks.NO_SHAPE)
+    if not np.array_equal(*(output(made(0.5, seed=7), False) for _ in range(2))):
+        raise Wrong(masks.NO_SEED)
+    masks.require_dropped(x, model.predict(x, batch_size=300, verbose=0), rate, " in `predict`")
 
 
 @TASKS.task(
-    "Many predictions of one net",
-    seconds=180.0,
+    "Many predictions of one net", mistakes=masks.MC_SAMPLES, seconds=180.0,
     hints=(
         "`model(x, training=True)` would do in a net where dropout is the only layer with two "
         "modes. Here, go through `model.layers` yourself.",
@@ -83,101 +160,140 @@ def mc_dropout(answer: Any) -> None:
         "Collect the results in a list, each as a NumPy array, and stack them along a new first "
         "axis with `np.stack`.",
     ),
-)
+)  # fmt: skip
 def mc_samples(answer: Any) -> None:
     """All passes, (samples, n, classes), as a function (model, x, samples)."""
-    check_mc_samples(answer)
+    from coursekit.base.keras import keras
+
+    keras.utils.set_random_seed(11)  # the runner puts all seeds back
+    model, draw = masks.net(), rng("mc_samples")
+    before = [w.astype(float) for w in model.get_weights()]
+    for samples, n in ((30, 5), (1, 4)):
+        x = (1 + draw.normal(size=(n, 4))).astype("float32")
+        passes = array(call(answer, model, x, samples), shape=(samples, n, 3))
+        if not all(map(np.array_equal, before, model.get_weights())):
+            raise Wrong(masks.CHANGED)
+        if not all(layer.trainable for layer in model.layers):
+            raise Wrong("Your function leaves layers of the model frozen; leave it as it was.")
+        if not np.allclose(passes.sum(axis=-1), 1, atol=1e-3):
+            raise Wrong("The rows of your passes do not sum to 1: return the model's outputs.")
+        masks.require_passes(passes, before, x)
 
 
-def _rows(name: str) -> list[np.ndarray]:
-    draw = rng(name)
-    return [draw.dirichlet(np.full(classes, 0.7), size=6) for classes in (2, 3, 10)]
+_BASE_2 = "You took the logarithm to base 2; nats need the natural one."
+_per_row = lambda value: array(value, shape=(None,))  # noqa: E731
 
 
-@TASKS.task(
-    "Predictive entropy",
+def predictive_entropy(probabilities):
+    """−Σ p ln p over the last axis, 0 where p is 0."""
+    p = np.asarray(probabilities, dtype=float)
+    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+
+
+_entropy = predictive_entropy
+function(
+    TASKS, predictive_entropy, title="Predictive entropy", read=_per_row,
+    cases=lambda: [
+        (rng("entropy").dirichlet(np.full(classes, 0.7), size=n),)
+        for n, classes in ((6, 2), (6, 3), (5, 10), (4, 4))
+    ],
     hints=(
         "Multiply each probability by its natural logarithm, add up along the classes, change the "
         "sign.",
         "`np.log(0)` is −∞, and 0 · −∞ is no number. Let the logarithm see 1 in place of 0, or add "
         "something tiny such as 1e-12.",
     ),
-)
-def predictive_entropy(answer: Any) -> None:
-    """The entropy of each row as a function of probabilities (n, classes)."""
-    cases = [(p,) for p in _rows("entropy")]
-    agree(answer, formulas.entropy, cases, read=_one_per_row, mistakes=formulas.ENTROPY_MISTAKES)
-    sure = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.2, 0.3, 0.5]])
-    agree(
-        answer,
-        formulas.entropy,
-        [(sure,)],
-        read=_one_per_row,
-        otherwise="For rows with a probability of 0 it goes wrong.",
-    )
+    mistakes={
+        "The sign is wrong: an entropy is never negative.": lambda p: -_entropy(p),
+        _BASE_2: lambda p: _entropy(p) / np.log(2),
+        "You took the logarithm to base 10; nats need the natural one.":
+            lambda p: _entropy(p) / np.log(10),
+        "You average over the classes; add up.": lambda p: _entropy(p) / p.shape[-1],
+        "You divide by the largest entropy, ln of the number of classes; nats are wanted.":
+            lambda p: _entropy(p) / np.log(p.shape[-1]),
+        "You add up ln p; each has to be weighted by its p.": lambda p: -np.log(p).sum(axis=-1),
+        "You sum over the rows; each row has an entropy of its own.": lambda p: _entropy(p.T),
+        "That is minus the logarithm of the largest probability.":
+            lambda p: -np.log(p.max(axis=-1)),
+        "That is 1 minus the largest probability; the entropy needs all of them.":
+            lambda p: 1 - p.max(axis=-1),
+    },
+    edges={"For rows with a probability of 0 it goes wrong.":
+           [(np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.2, 0.3, 0.5]]),)]},
+)  # fmt: skip
 
 
-def _one_per_row(value: Any) -> np.ndarray:
-    values = array(value)
-    if values.ndim != 1:
-        raise Wrong(
-            f"Expected one number for each row, an array with one axis; got {describe(values)}."
-        )
-    return values
+def mutual_information(samples):
+    """H[mean over passes] − mean over passes of H."""
+    return _entropy(samples.mean(axis=0)) - _entropy(samples).mean(axis=0)
 
 
-@TASKS.task(
-    "Disagreement of the passes",
+_information = mutual_information
+function(
+    TASKS, mutual_information, title="Disagreement of the passes", read=_per_row,
+    cases=lambda: [
+        (rng("information").dirichlet(np.full(classes, 0.7), size=(samples, n)),)
+        for samples, n, classes in ((5, 4, 3), (8, 3, 10), (4, 4, 4))
+    ],
     hints=(
         "Two entropies. The first: average the passes (which axis?), then take the entropy.",
         "The second: take the entropy of every pass, then average these over the passes.",
         "If your function of task 5 takes two axes only, use it on one pass after the other.",
     ),
-)
-def mutual_information(answer: Any) -> None:
-    """The mutual information of each input as a function of samples (samples, n, classes)."""
-    draw = rng("information")
-    cases = [(draw.dirichlet(np.full(c, 0.7), size=(s, n)),) for s, n, c in ((5, 4, 3), (8, 3, 10))]
-    agree(
-        answer,
-        formulas.information,
-        cases,
-        read=_one_per_row,
-        mistakes=formulas.INFORMATION_MISTAKES,
-    )
-    apart = np.array([[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]])
-    agree(
-        answer,
-        formulas.information,
-        [(apart,)],
-        read=_one_per_row,
-        otherwise="For passes with probabilities of 0 it goes wrong.",
-    )
+    mistakes={
+        "That is the entropy of the average prediction alone: it is above 0 even where all passes "
+        "agree.": lambda s: _entropy(s.mean(axis=0)),
+        "That is the average entropy of the single passes: it does not see whether they disagree.":
+            lambda s: _entropy(s).mean(axis=0),
+        "The two terms have changed places: yours is never positive.": lambda s: -_information(s),
+        "You add the two terms; the second one is to be taken away.":
+            lambda s: _entropy(s.mean(axis=0)) + _entropy(s).mean(axis=0),
+        "You average over the inputs; the passes are on the first axis.":
+            lambda s: _information(s.swapaxes(0, 1)),
+        _BASE_2: lambda s: _information(s) / np.log(2),
+    },
+    edges={"For passes with probabilities of 0 it goes wrong.":
+           [(np.array([[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]]),)]},
+)  # fmt: skip
 
 
-def _pair(value: Any) -> tuple[float, float]:
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise Wrong(f"Expected the two numbers a and b, got {describe(value)}.")
-    return number(value[0], "Your a"), number(value[1], "Your b")
+def alpha_correction(rate, lowest):
+    """Return a and b (Klambauer et al., 2017) in the notation of the notebook."""
+    a = ((1 - rate) * (1 + rate * lowest**2)) ** -0.5
+    return a, -a * rate * lowest
 
 
-@TASKS.task(
-    "Alpha dropout's correction",
+def _changed(change: Callable[..., tuple[float, float]]) -> Callable[..., Any]:
+    """Return a mistake: `change(a, b, mean)` of the right correction."""
+    return lambda rate, lowest: change(*alpha_correction(rate, lowest), rate * lowest)
+
+
+function(
+    TASKS, alpha_correction, title="Alpha dropout's correction",
+    cases=[(rate, low) for rate in (0.1, 0.25, 0.6) for low in (-1.7580993, -0.9, -2.6, 0.7)],
+    read=parts("a", "b", read=number), names=("a", "b"),
     hints=(
         "Write down the mean of the mixture and, with its mean square, the variance. A variable "
         "for each makes it readable.",
         "Which a gives a·x the variance 1? Scaling by a multiplies the variance by a².",
         "Scaling by a multiplies the mean by a as well. b must take that away.",
     ),
-)
-def alpha_correction(answer: Any) -> None:
-    """(a, b) as a function (rate, lowest)."""
-    cases = [(rate, low) for rate in (0.1, 0.25, 0.6) for low in (-1.7580993, -0.9, -2.6)]
-    agree(answer, formulas.alpha_correction, cases, read=_pair, mistakes=formulas.ALPHA_MISTAKES)
-    agree(
-        answer,
-        formulas.alpha_correction,
-        [(0.0, -1.7580993)],
-        read=_pair,
-        otherwise="With a rate of 0 nothing changes, so nothing must be corrected.",
-    )
+    mistakes={
+        "The mean moves the wrong way: look at the sign of b.": _changed(lambda a, b, m: (a, -b)),
+        "The values are scaled first, so the mean to be taken away is scaled too; your b forgets "
+        "it.": _changed(lambda a, b, m: (a, -m)),
+        "Your a is the deviation itself; divide by it.": _changed(lambda a, b, m: (1 / a, -m / a)),
+        "Your a is 1 over the variance; a root is missing.":
+            _changed(lambda a, b, m: (a**2, -m * a**2)),
+        "Your a leaves out that the mean is not 0: the variance is the mean square minus the "
+        "square of the mean.":
+            _changed(lambda a, b, m: ((a**-2 + m**2) ** -0.5, -m * (a**-2 + m**2) ** -0.5)),
+        "`rate` and the keep probability have changed places.":
+            lambda rate, lowest: alpha_correction(1 - rate, lowest),
+        "The mean is not put back: b is 0.": _changed(lambda a, b, m: (a, 0.0)),
+        "The pair is the other way round: a first, then b.": _changed(lambda a, b, m: (b, a)),
+        "That is ordinary dropout's scaling; here the dropped units are not 0 but `lowest`.":
+            lambda rate, lowest: (1 / (1 - rate), 0.0),
+    },
+    edges={"With a rate of 0 nothing must be corrected.": [(0.0, -1.76), (0.3, -1.76)]},
+)  # fmt: skip

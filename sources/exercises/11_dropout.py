@@ -88,7 +88,7 @@ if ex.is_correct("dropout"):
     rows = np.tile(x, (2_000, 1))
     fig, ax = plt.subplots()
     for i, rate in enumerate((0.1, 0.5, 0.9)):
-        sums = dropout(rows, rate, draw) @ weights
+        sums = np.asarray(dropout(rows, rate, draw)) @ weights
         averages = np.cumsum(sums) / np.arange(1, len(sums) + 1)
         ax.semilogx(np.arange(1, len(sums) + 1), averages, **ck.plotting.line_kw(i),
                     label=f"rate {rate:.0%}")  # fmt: skip
@@ -107,7 +107,7 @@ else:
 # ### Task 3: a layer that is always random
 #
 # Write a subclass of `keras.layers.Dropout` that drops units in training **and** at prediction. It
-# takes the same arguments, so `MCDropout(0.5)` should work.
+# takes the same arguments and heeds them, so `MCDropout(0.5)` and `MCDropout(0.5, seed=1)` should work.
 
 
 # %% tags=["task:mc_dropout"]
@@ -254,7 +254,7 @@ def alpha_dropout(x, draw, rate=0.2, lowest=-1.0507 * 1.67326):
 if ex.is_correct("alpha_correction"):
     kinds = {"without dropout": lambda x, draw: x, "with your correction": alpha_dropout}
     if ex.is_correct("dropout"):
-        kinds["with your ordinary dropout"] = lambda x, draw: dropout(x, 0.2, draw)
+        kinds["with your ordinary dropout"] = lambda x, draw: np.asarray(dropout(x, 0.2, draw))
     fig, ax = plt.subplots()
     for i, (name, drop) in enumerate(kinds.items()):
         ax.plot(range(1, 41), spreads(drop), **ck.plotting.line_kw(i), label=name)
@@ -291,7 +291,7 @@ if all(ex.is_correct(t) for t in ("mc_samples", "predictive_entropy", "mutual_in
     pile = np.concatenate([data.x_test[:600], photos]).astype("float32")
     truth = np.concatenate([data.y_test[:600], np.full(300, -1)])  # no class is right
     once = keras.ops.convert_to_numpy(net(pile))
-    passes = mc_samples(net, pile, 50)
+    passes = np.asarray(mc_samples(net, pile, 50))
     doubts = {
         "entropy, one pass": (once, predictive_entropy(once)),
         "entropy, your passes": (passes.mean(axis=0), predictive_entropy(passes.mean(axis=0))),

@@ -124,7 +124,7 @@ ex.coarse_to_fine(coarse_to_fine)
 # ### Task 4: successive halving
 #
 # `train(configuration, epochs)` trains a configuration from the start for so many epochs and returns its
-# validation loss. Begin with all configurations and a budget of `first` epochs.
+# validation loss. Begin with all configurations, two or more, and a budget of `first` epochs.
 #
 # 1. Train each one that is left with the budget.
 # 2. Keep the best `1 / eta` of them: `len(...) // eta`, but one at least.

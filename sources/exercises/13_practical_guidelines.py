@@ -181,8 +181,9 @@ print(f"loss before training: {np.mean(losses):.2f}")
 # The loss before training looks innocent, although the inputs are huge: two softmaxes cannot be loud. One
 # bug hides another, so after each cure begin again from the top.
 #
-# Write the function again without the bugs. How you do it is up to you, as long as the images keep their order
-# and the net learns one batch by heart. (A cure may use your `standardise`.)
+# Write the function again without the bugs. How you do it is up to you, as long as the images keep their order,
+# the labels stay whole numbers, the net still ends in a softmax, and it learns one batch by heart. (A cure may
+# use your `standardise`.)
 
 
 # %% tags=["task:cure"]
@@ -272,7 +273,7 @@ if ex.is_correct("quantise") and ex.is_correct("dequantise"):
     w = np.random.default_rng(1).normal(size=(200, 8))
     w[:, 3] *= 10
     per_unit = dequantise(*quantise(w)) - w
-    one_scale = dequantise(*quantise(w.reshape(-1, 1))).reshape(w.shape) - w
+    one_scale = np.reshape(dequantise(*quantise(w.reshape(-1, 1))), w.shape) - w
     fig, ax = plt.subplots(figsize=(7.5, 3))
     for i, (name, error) in enumerate([("a scale per unit", per_unit), ("one scale", one_scale)]):
         root = np.sqrt(np.mean(error**2, axis=0))
@@ -329,7 +330,7 @@ if all(ex.is_correct(name) for name in tools):
     advice = ck.recommend((28, 28), 10, hidden=6)
     model = advice.model
     print(f"one batch: loss {one_batch_loss(model, x, data.y_train):.3f}")
-    advice = ck.recommend((28, 28), 10, hidden=6)  # a fresh one: the check moved BN and momentum
+    advice = ck.recommend((28, 28), 10, hidden=6)  # a fresh one: the check moved its momentum
     ck.fit(advice.model, x, data.y_train, epochs=epochs, batch_size=64, verbose=0, seed=0,
            validation_data=(x_valid, data.y_valid), callbacks=advice.callbacks())  # fmt: skip
     folded = ck.folding.fold_batch_norm(advice.model)

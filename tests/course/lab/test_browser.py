@@ -34,7 +34,7 @@ QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PATIENCE = 120_000  # milliseconds; for a hung machine only
+PATIENCE = 300_000  # milliseconds; for a hung machine only
 SMALL = """\
 # %% [markdown]
 # # A small lesson
