@@ -7,6 +7,7 @@ these tests alone.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -84,6 +85,7 @@ def address(tmp_path_factory):
     nb = convert.lesson(SMALL, "sources/notebooks/01_small.py", root / "sources" / "figures")
     nbformat.write(nb, root / "notebooks" / "01_small.ipynb")
     here = dict(os.environ) | {"COURSEKIT_PROFILE": "quick", "PYTHONPATH": str(ROOT)}
+    here["JUPYTERLAB_SETTINGS_DIR"] = str(root / "settings")
     here.pop("COURSEKIT_HEADLESS", None)
     lab = subprocess.Popen(
         [sys.executable, "-c", START.format(root=str(root))],
@@ -120,16 +122,23 @@ def page(browser, address, request):
     page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    choose_theme(page, address, request.param)
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-Cell")
-    if page.evaluate("document.body.dataset.jpThemeName") != request.param:
-        page.get_by_role("menuitem", name="Settings").click()
-        page.get_by_role("menuitem", name="Theme", exact=True).hover()
-        page.get_by_role("menuitem", name=request.param, exact=True).click()
-        page.wait_for_function(f"document.body.dataset.jpThemeName == {request.param!r}")
+    assert page.evaluate("document.body.dataset.jpThemeName") == request.param
     yield page
     page.close()
     assert [text for text in errors if "favicon" not in text] == []
+
+
+def choose_theme(page, address, theme):
+    """Write it into the settings, as the menu does."""
+    base, token = re.fullmatch(r"(http://[^/]+/lab)/.*token=(\w+)", address).groups()
+    answer = page.request.put(
+        f"{base}/api/settings/@jupyterlab/apputils-extension:themes?token={token}",
+        data=json.dumps({"raw": json.dumps({"theme": theme})}),
+    )
+    assert answer.ok, answer.text()
 
 
 def open_notebook(page, address, name):
