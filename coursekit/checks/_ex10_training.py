@@ -98,12 +98,11 @@ def elastic_dense(answer: Any) -> dict[str, Any]:
         if not isinstance(layer, keras.layers.Layer):
             raise Wrong(f"`ElasticDense(4)` should be a Keras layer; it is {describe(layer)}.")
         layer(x)
-        shapes = [tuple(w.shape) for w in layer.trainable_variables]
-        if shapes != [(3, 4), (4,)]:
-            raise Wrong(
-                f"For 3 inputs and 4 units a Dense layer has a kernel and a bias: {shapes}."
-            )
-        give_weights(layer, f"layer {i}")  # a penalty computed once and for all is stale now
+        weights = sorted(layer.trainable_variables, key=lambda w: len(w.shape))
+        if [tuple(w.shape) for w in weights] != [(4,), (3, 4)]:
+            raise Wrong("The layer should have one kernel and one bias, as a Dense layer has.")
+        for w in weights:  # a penalty computed once and for all is stale now
+            w.assign(rng(f"layer {i} {len(w.shape)}").normal(size=w.shape))
         with tf.GradientTape() as tape:
             output = layer(x[: 6 - i])
             added = sum(layer.losses)
@@ -112,7 +111,7 @@ def elastic_dense(answer: Any) -> dict[str, Any]:
         if not layer.losses:
             raise Wrong("After a call `layer.losses` is empty: hand the penalty to `self.add_loss` "
                         "in `call`.")  # fmt: skip
-        gradient = tape.gradient(added, layer.trainable_variables[0]) if tf.is_tensor(added) else 0
+        gradient = tape.gradient(added, weights[1]) if tf.is_tensor(added) else 0
         which = f", activation={activation!r}" if activation else ""
         seen[f"the output{which}"] = array(output, "The output", shape=(6 - i, 4))
         seen[f"the penalty for l1={l1}, l2={l2}"] = number(added, "Your penalty")
