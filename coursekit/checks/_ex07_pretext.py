@@ -12,8 +12,8 @@ from coursekit.checks.kit.compare import rng
 from coursekit.checks.kit.values import array, describe
 
 
-def check_rotation_task(answer: Any) -> None:
-    """Every image four times, each with its number of quarter turns; any order."""
+def rotation_task(answer: Any) -> None:
+    """(4n images, 4n labels) as a function of n square images; any order."""
     for n, size in ((6, 5), (1, 4)):
         images = rng(f"rotation {n}").uniform(size=(n, size, size)).astype("float32")
         turned, turns = _pair(call(answer, images), 4 * n, images.shape[1:])
@@ -24,13 +24,20 @@ def check_rotation_task(answer: Any) -> None:
                 f"{np.sum(whose < 0)} of your {4 * n} images are none of the given ones turned: "
                 "are they mirrored, turned as one block, or turned about the wrong axes?"
             )
-        if len({(int(w), int(k)) for w, k in zip(whose, by, strict=True)}) < 4 * n:
+        if len(set(zip(whose.tolist(), by.tolist(), strict=True))) < 4 * n:
             raise Wrong("Not every image comes in all four positions, once each.")
-        if not np.array_equal(by, turns) and not np.array_equal(-by % 4, turns):
+        if np.array_equal(by, turns):
+            continue
+        if np.array_equal(-by % 4, turns):
             raise Wrong(
-                "The labels do not belong to their images: some image with the label k is not "
-                "turned by k quarters. Is the order of the labels that of the images?"
+                "Your labels count the quarters clockwise: label 1 must be a turn to the left, "
+                "counter-clockwise, as `np.rot90` counts."
             )
+        i = int(np.argmax(by != turns))
+        raise Wrong(
+            f"The labels do not belong to their images: your image {i} has the label {turns[i]:g} "
+            "and is turned otherwise. Is the order of the labels that of the images?"
+        )
 
 
 def _pair(value: Any, n: int, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -72,16 +79,22 @@ def _recognised(turned: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.
     return whose, by
 
 
-def check_mask_patches(answer: Any) -> None:
-    """Whole patches, the right number in every image, other ones in each, all equally likely."""
-    for n, side, patch, share in ((40, 12, 3, 0.75), (30, 8, 4, 0.5), (25, 28, 7, 0.3)):
+def mask_patches(answer: Any) -> None:
+    """(masked images, mask) as a function (images, patch, share, draw).
+
+    The shares lie where rounding, rounding up and rounding down give different numbers.
+    """
+    for n, side, patch, share in (
+        (40, 12, 3, 0.7), (30, 8, 4, 0.5), (25, 28, 7, 0.3), (1, 6, 2, 0.6), (3, 6, 1, 0.24),
+        (4, 6, 3, 0.0), (4, 6, 3, 1.0),
+    ):  # fmt: skip
         name = f"patches {side} {patch}"
         images = rng(name).uniform(0.1, 1, (n, side, side)).astype("float32")
         draw = np.random.default_rng(int(rng(name + " draw").integers(1000)))
         masked, mask = _masked(call(answer, images, patch, share, draw), images.shape)
         _require_patches(mask, patch, share)
         _require_hidden(masked, mask, images)
-        if len({m.tobytes() for m in mask}) == 1:
+        if n > 4 and len({m.tobytes() for m in mask}) == 1:
             raise Wrong("All images have the same patches hidden; draw anew for each.")
     _require_chance(answer)
 
@@ -121,7 +134,8 @@ def _require_patches(mask: np.ndarray, patch: int, share: float) -> None:
             "same number. Rank random numbers in place of comparing them with `share`."
         )
     raise Wrong(
-        f"With {across}×{across} patches and share={share} you hide {counts[0]:g} in each image."
+        f"With {across}×{across} patches and share={share} you hide {counts[0]:g} in each image; "
+        "`round` the product."
     )
 
 
@@ -137,12 +151,20 @@ def _require_hidden(masked: np.ndarray, mask: np.ndarray, images: np.ndarray) ->
 
 
 def _require_chance(answer: Any) -> None:
-    images = np.ones((400, 8, 8), "float32")
+    images, n = np.ones((400, 8, 8), "float32"), 400
     draw = np.random.default_rng(int(rng("chance").integers(1000)))
     _, mask = _masked(call(answer, images, 2, 0.5, draw), images.shape)
     often = mask[:, ::2, ::2].mean(axis=0)  # each patch is hidden in half of the images
     if np.abs(often - 0.5).max() > 0.15:
         raise Wrong("Some patches are hidden far more often than others; all must be as likely.")
+    rows = mask[:, ::2, ::2].reshape(n, 16).astype(float)
+    together = rows.T @ rows / n  # two patches are hidden together in 7/30 of the images
+    np.fill_diagonal(together, 7 / 30)
+    if np.abs(together - 7 / 30).max() > 0.12 or len({row.tobytes() for row in rows}) < n // 2:
+        raise Wrong(
+            "Your masks are too much alike: some patches go together, or few different masks "
+            "occur. Every choice of patches must be as likely, in each image anew."
+        )
     _, again = _masked(call(answer, images, 2, 0.5, draw), images.shape)
     if np.array_equal(mask, again):
         raise Wrong(

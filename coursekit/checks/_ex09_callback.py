@@ -7,134 +7,103 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks._ex09_formulas import one_cycle_momentum, one_cycle_rate
+from coursekit.checks._ex09_formulas import one_cycle
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call, require_subclass
-from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.compare import first_match, rng
+
+_AGAIN = (
+    "In a second `fit` with the same callback the cycle goes wrong: does it begin anew, with the "
+    "new number of steps, when training begins?"
+)
 
 
-def check_one_cycle_callback(callback: Any, optimizer_class: Any) -> None:
-    """Recover rate and momentum of every update from the weights, in two trainings."""
+def one_cycle_callback(callback: Any, optimizer: Any) -> None:
+    """The callback class (η_max), and the class of optimizer that it can steer.
+
+    One object steers two trainings; rate and momentum of every update come from its move.
+    """
     from coursekit.base.keras import keras
 
     require_subclass(callback, keras.callbacks.Callback, "keras.callbacks.Callback")
-    if not inspect.isclass(optimizer_class):
+    if not inspect.isclass(optimizer):
         raise Wrong("Pass the class of the optimizer as the second answer, without parentheses.")
-    top, own_rate, own_momentum, n_epochs = 0.4, 0.07, 0.6, 3
-    x = rng("one_cycle_callback").normal(size=(26, 4)).astype("float32")
-    batches = [slice(i, i + 4) for i in range(0, 26, 4)] * n_epochs  # 7 a epoch, the last of 2
-    gradients = np.array([x[rows].mean(axis=0) for rows in batches])
-    n = len(batches)  # 21 steps: the corners of the cycle fall on whole steps
 
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
-    optimizer = optimizer_class(learning_rate=own_rate, momentum=own_momentum)
-    model.compile(optimizer=optimizer, loss=lambda y_true, y_pred: y_pred)
-    optimizer.build(model.trainable_variables)  # some make their variable only then
-    watch = _moves(keras)()
-    last_move = np.zeros(4)
-    for again in (False, True):
-        watch.moves.clear()
-        model.set_weights([np.zeros((4, 1))])
-        cycle = call(callback, top)
-        model.fit(x, np.zeros((26, 1)), batch_size=4, epochs=n_epochs, shuffle=False, verbose=0,
-                  callbacks=[cycle, watch])  # fmt: skip
-        rates, momenta = _recover(np.array([last_move, *watch.moves]), gradients)
-        _compare_cycle_rates(rates, top, own_rate, n // n_epochs, again)
-        _compare_cycle_momenta(momenta)
-        last_move = watch.moves[-1]
-
-
-def _moves(keras: Any) -> type:
     class Moves(keras.callbacks.Callback):
         """Note the move of each update; set the weights back to 0, so that no digit is lost."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.moves: list[np.ndarray] = []
-
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.moves.append(self.model.get_weights()[0][:, 0].astype(float))
+            moves.append(self.model.get_weights()[0][:, 0].astype(float))
             self.model.set_weights([np.zeros((4, 1))])
 
-    return Moves
+    x = rng("one_cycle_callback").normal(size=(26, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
+    made, cycle, moves = optimizer(learning_rate=0.07, momentum=0.6), call(callback, 0.4), []
+    if not hasattr(made, "live_momentum"):
+        made.build(model.trainable_variables)  # some make their variable only then
+    model.compile(optimizer=made, loss=lambda y_true, y_pred: y_pred)
+    for size, epochs in ((4, 3), (3, 9)):  # 21 and 81 steps: the corners fall on whole steps
+        moves = moves[-1:] or [np.zeros(4)]
+        model.set_weights([np.zeros((4, 1))])
+        model.fit(x, np.zeros((26, 1)), batch_size=size, epochs=epochs, shuffle=False, verbose=0,
+                  callbacks=[cycle, Moves()])  # fmt: skip
+        batches = [x[i : i + size].mean(axis=0) for i in range(0, 26, size)]
+        rates, momenta = _recover(np.array(moves), np.array(batches * epochs))
+        _compare(rates, momenta, len(batches), _AGAIN if size == 3 else "")
 
 
-def _recover(moves: np.ndarray, gradients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solve move_t = β_t · move_{t−1} − η_t · g_t for both; β_t is NaN after no move."""
+def _recover(moves: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Solve move_t = β_t · move_{t−1} − η_t · g_t for all η and β; β is NaN after no move."""
     if not np.isfinite(moves).all():
         raise Wrong("The weights are no longer numbers: some rate or momentum is far too large.")
-    rates, momenta = [], []
+    found = []
     for before, move, gradient in zip(moves[:-1], moves[1:], gradients, strict=True):
         columns = np.stack([before, -gradient], axis=1)
         (beta, eta), *_ = np.linalg.lstsq(columns, move)
         if np.abs(columns @ [beta, eta] - move).max() > 1e-3 * np.abs(move).max():
             raise Wrong("The updates are no longer those of SGD with momentum, `v = βv − ηg`.")
-        rates.append(eta)
-        momenta.append(beta if before.any() else np.nan)
-    return np.array(rates), np.array(momenta)
+        found.append((eta, beta if before.any() else np.nan))
+    return np.transpose(found)
 
 
-def _compare_cycle_rates(
-    rates: np.ndarray, top: float, own_rate: float, steps_per_epoch: int, again: bool
-) -> None:
-    steps = np.arange(len(rates))
-    n, in_epoch = len(rates), steps % steps_per_epoch
+def _compare(rates: np.ndarray, momenta: np.ndarray, in_epoch: int, again: str) -> None:
+    n, steps = len(rates), np.arange(len(rates))
 
-    def are(wrong: list[float]) -> bool:
-        return np.allclose(rates[-len(wrong) :], wrong, rtol=2e-3, atol=1e-5 * top)
+    def cycle(steps: np.ndarray, n: int = n) -> np.ndarray:
+        return np.transpose([one_cycle(t, n, 0.4) for t in steps])
 
-    want = [one_cycle_rate(t, n, top) for t in steps]
-    if are(want):
-        return
-    if again:
-        raise Wrong(
-            "In a second `fit` with the same callback class the cycle goes wrong: does it begin "
-            "anew when training begins?"
-        )
-    if are([own_rate] * n):
-        raise Wrong("The learning rate of the updates never changes.")
-    if are([one_cycle_rate(t, n, top) for t in in_epoch]):
-        raise Wrong(
-            "In every epoch the rate begins anew: `batch` counts from 0 in each epoch. Count the "
-            "steps of the whole training yourself."
-        )
-    if are([one_cycle_rate(t, steps_per_epoch, top) for t in in_epoch]):
-        raise Wrong(
-            "You go through a whole cycle in each epoch; one cycle takes the whole training."
-        )
-    if are(want[:-1]):
-        raise Wrong("The rate is one step late: set it before the update, not after.")
-    if np.allclose(rates.reshape(-1, steps_per_epoch), rates[::steps_per_epoch, None], rtol=1e-3):
-        raise Wrong("The rate changes once in an epoch; it must change at every step.")
-    first = int(np.argmin(np.isclose(rates, want, rtol=2e-3, atol=1e-5 * top)))
-    raise Wrong(
-        f"With {n // steps_per_epoch} epochs of {steps_per_epoch} steps the rate is off the cycle "
-        f"from step {first} on: there it is {rates[first]:.3g}, with `max_lr={top}`."
-    )
-
-
-def _compare_cycle_momenta(momenta: np.ndarray) -> None:
-    n = len(momenta)
-    known = ~np.isnan(momenta)
-
-    def are(wrong: list[float]) -> bool:
-        return np.allclose(momenta[known], np.array(wrong)[known], rtol=1e-3)
-
-    want = [one_cycle_momentum(t, n) for t in range(n)]
-    if are(want):
-        return
-    if np.ptp(momenta[known]) < 1e-3:
-        raise Wrong(
-            "The momentum of the update never changes, whatever the attribute `momentum` says: it "
-            "is a plain number, which Keras writes into the compiled step once and for all. Assign "
-            "to the variable."
-        )
-    if are([1.8 - m for m in want]):
-        raise Wrong("The momentum goes the same way as the rate; it goes the other way.")
-    if np.allclose(momenta[2:], want[1:-1], rtol=1e-3):
-        raise Wrong("The momentum is one step late: set it before the update, not after.")
-    first = int(np.argmin(~known | np.isclose(momenta, want, rtol=1e-3)))
-    raise Wrong(
-        f"The rate is right, but the momentum of the update is off the cycle from step {first} on: "
-        f"there it is {momenta[first]:.3g}."
-    )
+    (rate, momentum), far = cycle(steps), "`max_lr=0.4`, "
+    if np.isnan(momenta[0]):
+        momenta[0] = momentum[0]
+    reasons = {
+        "The learning rate of the updates never changes.": np.full(n, rates[0]),
+        "In every epoch the rate begins anew: `batch` counts from 0 in each epoch. Count the "
+        "steps of the whole training yourself.": cycle(steps % in_epoch)[0],
+        "You go through a whole cycle in each epoch; one cycle takes the whole training.":
+            cycle(steps % in_epoch, in_epoch)[0],
+        "The rate is one step late: set it before the update, not after.":
+            np.array([rates[0], *rate[:-1]]),
+        "The rate is one step early: the first step is step 0.": cycle(steps + 1)[0],
+        "The cycle is too long: its last step is number `epochs · steps - 1`.":
+            cycle(steps, n + 1)[0],
+        "The rate changes once in an epoch; it must change at every step.":
+            np.repeat(rates[::in_epoch], in_epoch),
+    }  # fmt: skip
+    turned = {
+        "The momentum of the update never changes, whatever the attribute `momentum` says: it is a "
+        "plain number, which Keras writes into the compiled step once and for all. Assign to the "
+        "variable.": np.array([momenta[0], *np.full(n - 1, momenta[1])]),
+        "The momentum goes the same way as the rate; it goes the other way.":
+            np.array([momenta[0], *(1.8 - momentum[1:])]),
+        "The momentum is one step late: set it before the update, not after.":
+            np.array([*momenta[:2], *momentum[1:-1]]),
+    }  # fmt: skip
+    for what, got, want, known in (
+        ("rate", rates, rate, reasons),
+        ("momentum of the update", momenta, momentum, turned),
+    ):
+        first = int(np.argmin(np.isclose(got, want, rtol=2e-3, atol=1e-5)))
+        place = f"from step {first} on, where it is {got[first]:.3g}."
+        far = f"With {n // in_epoch} epochs of {in_epoch} steps and `max_lr=0.4` the {what} is off "
+        first_match(got, {"": want} if again else {"": want, **known}, rtol=1e-3,
+                    otherwise=again or f"{far}the cycle {place}")  # fmt: skip

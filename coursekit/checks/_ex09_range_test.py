@@ -1,139 +1,105 @@
-"""Exercise 09: the range test, on a linear model whose right losses are a few lines of NumPy."""
+"""Exercise 09: the range test, on a net never trained and on one that was."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call
-from coursekit.checks.kit.compare import close_each, rng
-from coursekit.checks.kit.values import array, describe
+from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.models import AsFound, give_weights
+from coursekit.checks.kit.simulate import Step, loss_and_gradients, trained
+from coursekit.checks.kit.values import array, parts
 
 
-def check_range_test(answer: Any) -> None:
-    """Rates, each batch's own loss, and a model left as found."""
-    for case, momentum in enumerate((0.0, 0.9)):
-        draw = rng(f"range test {case}")
-        x = draw.normal(size=(96, 3)).astype("float32")
-        y = (x @ [[1.0], [-2.0], [0.5]] + draw.normal(size=(96, 1))).astype("float32")
-        model = _linear_model(draw, momentum)
-        if momentum:  # velocities and a step counter that are not 0
-            model.train_on_batch(x[:8], y[:8])
-        before = _state(model)
-        result = call(answer, model, x, y, 0.001, 0.3, 8)
-        rates, losses = _two_lists(result, 12)
-        _compare_rates(rates, 0.001, 0.3)
-        if not momentum:
-            _compare_losses(losses, rates, before, x, y)
-        _compare_state(before, model)
+def right_range_test(
+    model: Any, x: Any, y: Any, min_lr: float, max_lr: float, batch_size: int,
+    *, rates: Callable[..., Any] = np.geomspace, partly: bool = False, mistake: str = "",
+) -> tuple[Any, Any]:  # fmt: skip
+    """The test in NumPy, for dense nets and SGD; or what one mistake makes of it."""
+    dense = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    weights = [w for layer in dense for w in layer.get_weights()]
+    n, own = len(x) // batch_size + partly, float(model.optimizer.learning_rate)
+    plan = rates(min_lr, max_lr, n)
+    used = {"own rate": [own] * n, "late": [own, *plan], "still": [0.0] * n}.get(mistake, plan)
+    rows = [slice(i * batch_size, (i + 1) * batch_size) for i in range(n)]
+    moving = [i for i, layer in enumerate(dense) if layer.trainable]
+    steps = [Step(rate, 0.9, moving, batch) for rate, batch in zip(used, rows, strict=False)]
+    losses = []
+    for i, batch in enumerate(rows):
+        now = trained(weights, x, y, steps[: i + (mistake == "after")])
+        seen = slice(None) if mistake == "all" else batch
+        losses.append(loss_and_gradients(now, x[seen], y[seen])[0])
+    return plan, np.cumsum(losses) / np.arange(1, n + 1) if mistake == "mean" else losses
 
 
-def _linear_model(draw: np.random.Generator, momentum: float) -> Any:
+RANGE_TEST = {
+    reason: partial(right_range_test, **change)
+    for reason, change in {
+        "Your rates grow by a constant amount; they must grow by a constant factor, or nearly all "
+        "of them are large.": {"rates": np.linspace},
+        "Your last rate stops one step short of `max_lr`.":
+            {"rates": lambda low, high, n: np.geomspace(low, high, n + 1)[:-1]},
+        "Your first rate is one step past `min_lr`.":
+            {"rates": lambda low, high, n: np.geomspace(low, high, n + 1)[1:]},
+        "You count the last partial batch; leave it out.": {"partly": True},
+        "The losses are those of a model that does not learn: no update takes place.":
+            {"mistake": "still"},
+        "Your rates do not reach the optimizer: the model trains at its own rate.":
+            {"mistake": "own rate"},
+        "Every rate comes one step late: set it before the update.": {"mistake": "late"},
+        "Those losses are a running mean; the loss of each batch alone is wanted.":
+            {"mistake": "mean"},
+        "You measure each loss after the update; it belongs to the weights before it.":
+            {"mistake": "after"},
+        "You measure the loss on all the data; each batch's own is wanted.": {"mistake": "all"},
+    }.items()
+}  # fmt: skip
+
+_READ = parts("rates", "losses", read=array)
+
+
+def range_test(answer: Any) -> dict[str, Any]:
+    """(rates, losses) as a function (model, x, y, min_lr, max_lr, batch_size).
+
+    Losses count on a model never trained; whether a trained one keeps its velocities is open.
+    """
     from coursekit.base.keras import keras
 
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    model.set_weights([draw.normal(size=(3, 1)), draw.normal(size=1)])
-    optimizer = keras.optimizers.SGD(0.03, momentum=momentum)
-    model.compile(optimizer, loss="mse", metrics=["mae"] if momentum else [])
-    return model
+    layers, draw = keras.layers, rng("range test")
+    x = draw.normal(size=(60, 2, 2)).astype("float32")
+    labels, targets = draw.integers(0, 3, 60), draw.normal(size=(60, 2)).astype("float32")
 
+    def tested(body: list[Any], y: Any, settings: tuple, optimizer: Any, **compiled: Any) -> Any:
+        for i, layer in enumerate(body, 2):
+            layer.name = f"layer_{i}"  # named, as a reason quotes it
+        model = keras.Sequential([keras.Input((2, 2)), layers.Flatten(), *body], name="net")
+        model.layers[1].trainable = False
+        model.compile(optimizer, **compiled)
+        give_weights(model, "range test")
+        if optimizer.name == "adam":
+            optimizer.build(model.trainable_variables)
+            for variable in optimizer.variables[2:]:
+                variable.assign(variable + 0.2)
+            optimizer.iterations.assign(7)
+        found = AsFound(model)
+        result = _READ(call(answer, model, x, y, *settings))
+        if model.optimizer is not optimizer:
+            raise Wrong("The model has another optimizer than before.")
+        found.require_same("Your range test")
+        return result
 
-def _state(model: Any) -> dict[str, Any]:
-    optimizer = model.optimizer
-    return {
-        "weights": model.get_weights(),
-        "optimizer": optimizer,
-        "rate": float(optimizer.learning_rate),
-        "variables": [np.array(v) for v in optimizer.variables],
-    }
-
-
-def _two_lists(result: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise Wrong(f"Expected two lists, rates and losses, got {describe(result)}.")
-    rates = array(result[0], "Your list of rates")
-    losses = array(result[1], "Your list of losses")
-    for what, values in (("rates", rates), ("losses", losses)):
-        if values.shape != (n,):
-            raise Wrong(
-                f"Your list of {what} has shape {values.shape}; with 96 samples in batches of 8 "
-                f"there are {n} steps, so expected ({n},)."
-            )
-    return rates.astype(float), losses.astype(float)
-
-
-def _compare_rates(rates: np.ndarray, low: float, high: float) -> None:
-    n = len(rates)
-    if all(close_each(rates, np.geomspace(low, high, n), 1e-4)):
-        return
-    if all(close_each(rates, np.linspace(low, high, n), 1e-4)):
-        raise Wrong(
-            "Your rates grow by a constant amount; they must grow by a constant factor, or nearly "
-            "all of them are large."
-        )
-    if all(close_each(rates, np.geomspace(low, high, n + 1)[:n], 1e-4)):
-        raise Wrong("Your last rate stops one step short of `max_lr`.")
-    if all(close_each(rates, np.geomspace(low, high, n + 1)[1:], 1e-4)):
-        raise Wrong("Your first rate is one step past `min_lr`.")
-    raise Wrong("Your rates do not grow by a constant factor from `min_lr` to `max_lr`.")
-
-
-def _train_linear(
-    rates: np.ndarray, state: dict[str, Any], x: np.ndarray, y: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the loss of each batch of 8 before and after its update, plain gradient descent."""
-    w, b = (np.asarray(v, dtype=float) for v in state["weights"])
-    before, after = [], []
-    for i, rate in enumerate(rates):
-        rows = slice(8 * i, 8 * i + 8)
-        error = x[rows] @ w + b - y[rows]
-        before.append(np.mean(error**2))
-        w = w - rate * 2 * x[rows].T @ error / len(error)
-        b = b - rate * 2 * error.mean(axis=0)
-        after.append(np.mean((x[rows] @ w + b - y[rows]) ** 2))
-    return np.array(before), np.array(after)
-
-
-def _compare_losses(
-    losses: np.ndarray, rates: np.ndarray, state: dict[str, Any], x: np.ndarray, y: np.ndarray
-) -> None:
-    own, after = _train_linear(rates, state, x, y)
-    constant, _ = _train_linear(np.full(len(rates), state["rate"]), state, x, y)
-    late, _ = _train_linear(np.array([state["rate"], *rates[:-1]]), state, x, y)
-    untrained, _ = _train_linear(np.zeros(len(rates)), state, x, y)
-    running = np.cumsum(own) / np.arange(1, len(own) + 1)
-    if all(close_each(losses, own, 1e-3)):
-        return
-    for wrong, reason in (
-        (untrained, "The losses are those of a model that does not learn: no update takes place."),
-        (constant, "Your rates do not reach the optimizer: the model trains at its own rate."),
-        (late, "Every rate comes one step late: set it before the update."),
-        (running, "Those losses are a running mean; the loss of each batch alone is wanted."),
-        (after, "You measure each loss after the update; it belongs to the weights before it."),
-    ):
-        if all(close_each(losses, wrong, 1e-3)):
-            raise Wrong(reason)
-    raise Wrong(
-        "The losses are not those of the batches in order (the first `batch_size` samples, then "
-        "the next, …), each at its own rate, beginning with the weights as found."
-    )
-
-
-def _compare_state(before: dict[str, Any], model: Any) -> None:
-    after = _state(model)
-    if not all(map(np.array_equal, before["weights"], after["weights"])):
-        raise Wrong("The model's weights are not as found: put them back at the end.")
-    if after["optimizer"] is not before["optimizer"]:
-        raise Wrong("The model has another optimizer than before.")
-    if after["rate"] != before["rate"]:
-        raise Wrong("The optimizer's learning rate is not as found: put it back at the end.")
-    # Before its first step the optimizer may lack its velocities; they must then be 0 at the end.
-    found = before["variables"]
-    found = found + [np.zeros_like(v) for v in after["variables"][len(found) :]]
-    if not all(map(np.array_equal, found, after["variables"])):
-        raise Wrong(
-            "The optimizer's state is not as found: besides the rate it has a step counter, and "
-            "with momentum a velocity for every weight."
-        )
+    rates, losses = tested(
+        [layers.Dense(4, "tanh"), layers.Dense(5, "tanh"), layers.Dense(3, "softmax")],
+        labels, (0.01, 2.0, 8), keras.optimizers.SGD(0.1, momentum=0.9, name="sgd"),
+        loss="sparse_categorical_crossentropy", metrics=["accuracy"],
+    )  # fmt: skip
+    again, _ = tested(
+        [layers.Dense(3), layers.BatchNormalization(), layers.Dense(2)], targets,
+        (0.001, 0.1, 13), keras.optimizers.Adam(0.01, name="adam"), loss="mse",
+    )  # fmt: skip
+    return {"the rates": rates, "the losses": losses, "the rates of a trained model": again}
