@@ -307,7 +307,7 @@ TWO_PHASES = {
         (phases(first=lambda i, n, total: i < n), "1 the wrong layers learn: `first`, `second`."),
         (phases(first=lambda i, n, total: i == total - 1), "1 the wrong layers learn: `output`."),
         (phases(second=lambda i, n, total: i < n), "2 the wrong layers learn: `first`, `second`."),
-        (phases(first=lambda i, n, total: 2 * i >= n), "1 the wrong layers learn: `second`, `output`."),
+        (phases(first=lambda i, n, total: 2 * i >= n), "1 the wrong layers learn: `second`"),
         (phases(change=lambda e, r: (e, (r[0], r[0]))), "has the learning rate of phase 1"),
         (phases(change=lambda e, r: (e, (r[1], r[1]))), "has the learning rate of phase 2"),
         (phases(change=lambda e, r: (e, r[::-1])), "rates have changed places"),
