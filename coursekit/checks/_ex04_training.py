@@ -95,12 +95,10 @@ def _mean_d(d: np.ndarray, x: np.ndarray, hat: np.ndarray) -> np.ndarray:
 BACKWARD: Mistakes = {
     "Your gradient for x treats mean and variance as constants. They depend on every sample of "
     "the batch: two terms are missing.": _but(mean=_none, hat_mean=_none),
-    "In your gradient for x the mean of the gradient over the batch is missing.":
-        _but(mean=_none),
+    "In your gradient for x the mean of the gradient over the batch is missing.": _but(mean=_none),
     "In your gradient for x the term with x̂ is missing: the variance depends on x, too.":
         _but(hat_mean=_none),
-    "In your gradient for x `gamma` is missing.":
-        lambda d, x, g, e: _gradients(d, x, 1.0, e),
+    "In your gradient for x `gamma` is missing.": lambda d, x, g, e: _gradients(d, x, 1.0, e),
     "In your gradient for x you divide by the variance; divide by the root of it (with "
     "`epsilon`).": _but(power=1.0),
     "In your gradient for x you take sums over the batch where the formula has means.":
@@ -108,12 +106,10 @@ BACKWARD: Mistakes = {
     NO_EPSILON: lambda d, x, g, e: _gradients(d, x, g, 0.0),
     "The gradients for `gamma` and `beta` are means over the batch; the formula has sums.":
         _but(of_g=_mean_hat, of_b=_mean_d),
-    "The gradient for `beta` is a mean over the batch; every output contains `beta` once.":
-        _but(of_b=_mean_d),
+    "The gradient for `beta` is a mean; the formula has a sum.": _but(of_b=_mean_d),
     "The gradient for `gamma` must use x̂, the normalised values, not x.":
         _but(of_g=lambda d, x, hat: (d * x).sum(axis=0)),
-    "The gradient for `gamma` is a mean over the batch; the formula has a sum.":
-        _but(of_g=_mean_hat),
+    "The gradient for `gamma` is a mean; the formula has a sum.": _but(of_g=_mean_hat),
     "The gradients for `gamma` and `beta` have changed places.":
         lambda *case: tuple(_gradients(*case)[i] for i in (0, 2, 1)),
 }  # fmt: skip
@@ -159,8 +155,6 @@ MOVING: Mistakes = {
                                  for f in (np.mean, np.var)),
     "You join the batches to one; each batch makes one update of the averages.":
         lambda batches, p: tuple(f(np.concatenate(batches), axis=0) for f in (np.mean, np.var)),
-    "Only the last batch counts in your averages.":
-        lambda batches, p: _moving(batches[-1:], p),
-    "Only the first batch counts in your averages.":
-        lambda batches, p: _moving(batches[:1], p),
+    "Only the last batch counts in your averages.": lambda batches, p: _moving(batches[-1:], p),
+    "Only the first batch counts in your averages.": lambda batches, p: _moving(batches[:1], p),
 }  # fmt: skip

@@ -26,8 +26,7 @@ _NAN = "Steps whose norm is NaN are counted: leave out what is not finite."
 _WRONG_END = "The share is at the wrong end: as many steps are left alone as should be clipped."
 _COUNTS = {
     "The first `warmup` steps are counted; leave them out.": lambda v, w: _finite(v),
-    "Steps whose norm is infinite are counted; leave them out.":
-        lambda v, w: v[w:][~np.isnan(v[w:])],
+    "Steps whose norm is infinite are counted; drop them.": lambda v, w: v[w:][~np.isnan(v[w:])],
     "Steps whose norm is infinite or NaN are counted; leave them out.":
         lambda v, w: np.nan_to_num(v[w:], nan=np.inf, posinf=np.inf),
     "You drop the norms that are not finite first and then `warmup` of the rest: so steps after "

@@ -52,7 +52,7 @@ _STYLES: dict[str, Callable[[Plan], Plan]] = {
     "Phase 2 changes no weight. Does it take place?": lambda p: replace(p, epochs=(p.epochs[0], 0)),
     "Phase 1 changes no weight. Does it take place?": lambda p: replace(p, epochs=(0, p.epochs[1])),
     "The optimizer has no momentum.": lambda p: replace(p, momentum=0.0),
-    "The optimizer has Nesterov's momentum; the plain one is wanted.":
+    "The optimizer has Nesterov's momentum, not the plain one.":
         lambda p: replace(p, kind="nesterov"),
     "The optimizer of phase 2 remembers the velocities of phase 1: make a new one.":
         lambda p: replace(p, forget=False),

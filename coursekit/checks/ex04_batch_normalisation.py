@@ -43,7 +43,6 @@ function(
     mistakes=bn.BATCH_NORM,
 )  # fmt: skip
 
-
 function(
     TASKS, bn.backward, title="Backward", read=parts("d_x", "d_gamma", "d_beta"),
     names=("d_x", "d_gamma", "d_beta"),
@@ -58,7 +57,6 @@ function(
     ),
     mistakes=bn.BACKWARD,
 )  # fmt: skip
-
 
 function(
     TASKS, bn.moving_averages, title="The moving averages", cases=bn.logs,
@@ -159,10 +157,10 @@ function(
         "that the gradient trains?": _counting(_places, 2),
         "All parameters are trained in your count; which of the vectors are only estimated?":
             _counting(_places, 4, 4),
-        "You count the means only; each mean comes with a variance, a scale and a shift.":
+        "You count the means only; each has a variance, a scale and a shift.":
             _counting(_places, 1, 1),
         "The two numbers have changed places.": _counting(_places, 2, 4),
-        "`axis` has no effect: you always take the last one.":
+        "`axis` has no effect: it is always the last one.":
             _counting(lambda shape, axis: shape[-1]),
         "You count a mean for every value of a sample, whatever `axis` says.":
             _counting(lambda shape, axis: math.prod(shape[1:])),
@@ -196,13 +194,12 @@ function(
         "nothing.": block(bias=True),
         "ReLU is missing: negative numbers come out.": block("dense", "norm"),
         "The block does not normalise.": block("dense", "last"),
-        "The block does not normalise, and the dense layer has a bias.":
-            block("dense", "last", bias=True),
+        "The block has a bias, but does not normalise.": block("dense", "last", bias=True),
         "The block normalises twice.": block("dense", "norm", "norm", "last"),
         "That is layer normalisation: it normalises each sample, not each unit over the batch.":
             block("dense", "layer", "last"),
         "The scale γ is missing; leave it in.": block(scale=False),
-        "The shift β is missing; leave it in: without it half of the values are cut, always.":
+        "The shift β is missing; leave it in: it says how many values ReLU cuts.":
             block(center=False),
         "The normalisation is frozen: it must use the batch in training, and γ and β must learn.":
             block(trainable=False),
@@ -268,12 +265,10 @@ function(
         "The moving mean does not appear in your bias.": _bias(lambda s, c, b, m: b + s * c),
         "The moving mean has the wrong sign: it is subtracted before the scaling.":
             _bias(lambda s, c, b, m: b + s * (c + m)),
-        "The moving mean is subtracted without being scaled by `s`.":
-            _bias(lambda s, c, b, m: b + s * c - m),
+        "The moving mean must be scaled by `s`, too.": _bias(lambda s, c, b, m: b + s * c - m),
         "The dense layer's bias passes through the normalisation, too: it must be scaled by `s`.":
             _bias(lambda s, c, b, m: b + c - s * m),
-        "`beta` is added after the scaling: it must not be scaled by `s`.":
-            _bias(lambda s, c, b, m: s * (b + c - m)),
+        "`beta` must not be scaled by `s`.": _bias(lambda s, c, b, m: s * (b + c - m)),
         "`beta` is missing from your bias.": _bias(lambda s, c, b, m: s * (c - m)),
     },
 )  # fmt: skip

@@ -63,15 +63,13 @@ function(
             lambda g, c: np.minimum(g, c),
         "Only components below `-limit` are cut; the large positive ones are too long as well.":
             lambda g, c: np.maximum(g, -c),
-        "The signs are lost: a negative component stays negative.":
-            lambda g, c: np.minimum(np.abs(g), c),
+        "The signs are lost: negative stays negative.": lambda g, c: np.minimum(np.abs(g), c),
         "Your components become 0 where they are too long; they must become the limit.":
             lambda g, c: np.where(np.abs(g) > c, 0.0, g),
-        "All components have the full length; those within the limit stay as they are.":
+        "All components have full length; short ones stay as they are.":
             lambda g, c: c * np.sign(g),
-        "That is clipping by norm: one factor for all. By value each component is cut by itself.":
-            clip_by_norm,
-        "The negative components are cut to 0: the interval begins at `-limit`.":
+        "That is clipping by norm; by value each component is cut by itself.": clip_by_norm,
+        "Negative components become 0: the interval begins at `-limit`.":
             lambda g, c: np.clip(g, 0, c),
         "Your limit has no effect: it works as if it were 1.": lambda g, c: np.clip(g, -1, 1),
         "Nothing is cut.": lambda g, c: g,
@@ -101,15 +99,12 @@ function(
             lambda g, c: g * c / _norm(g),
         "Short gradients grow, long ones stay: `min` and `max` have changed places.":
             lambda g, c: g * (c / min(_norm(g), c)),
-        "That is clipping by value: it turns the arrow. One factor for all components is wanted.":
-            clip_by_value,
-        "The root is missing: the norm is the root of the sum of squares.":
-            _scaled(lambda g: np.sum(g**2)),
+        "That is clipping by value; one factor for all components is wanted.": clip_by_value,
+        "The root is missing: the norm is the root of the sum.": _scaled(lambda g: np.sum(g**2)),
         "You compare the square of the norm with the limit; compare the norm.":
             lambda g, c: g * c / _norm(g) if _norm(g) ** 2 > c else g,
-        "You add absolute values; the ℓ2 norm is the root of the sum of squares.":
-            _scaled(lambda g: np.abs(g).sum()),
-        "You measure the largest component; the ℓ2 norm is the root of the sum of squares.":
+        "You add absolute values; the ℓ2 norm adds squares.": _scaled(lambda g: np.abs(g).sum()),
+        "You measure the largest component; the norm counts all.":
             _scaled(lambda g: np.abs(g).max()),
         "You measure the mean square; the norm is the root of the sum: every component counts.":
             _scaled(lambda g: np.sqrt(np.mean(g**2))),
@@ -117,9 +112,9 @@ function(
             _scaled(lambda g: np.sqrt(np.sum(g**2, axis=-1, keepdims=True))),
         "For a matrix, `np.linalg.norm(g, 2)` is the largest singular value, not the root of the "
         "sum of squares of all components.": _scaled(lambda g: np.linalg.norm(g, 2)),
-        "A long gradient ends with norm 1, not with norm `limit`.":
+        "A long gradient ends with norm 1, not `limit`.":
             lambda g, c: g / _norm(g) if _norm(g) > c else g,
-        "Your long gradients become 0; they must keep the norm `limit`.":
+        "Long gradients become 0; they must keep the norm `limit`.":
             lambda g, c: g * (_norm(g) <= c),
         "Nothing is clipped.": lambda g, c: g,
     },
@@ -183,9 +178,8 @@ function(
         "the sum of squares.": _globally(lambda gs: sum(map(_norm, gs))),
         "You take the largest of the norms; the norm of all together is larger.":
             _globally(lambda gs: max(map(_norm, gs))),
-        "Only the first variable's norm counts in your function.":
-            _globally(lambda gs: _norm(gs[0])),
-        "The root is missing: the norm is the root of the sum of squares.":
+        "Only the first variable's norm counts.": _globally(lambda gs: _norm(gs[0])),
+        "The root is missing: the norm is the root of the sum.":
             _globally(lambda gs: _joint(gs) ** 2),
         "Every component is cut by itself: that is clipping by value.":
             lambda gs, c: ([clip_by_value(g, c) for g in gs], _joint(gs)),
@@ -226,7 +220,7 @@ function(
         "You add up the cosines of the variables; join all variables to one long arrow first.":
             lambda a, b: sum(_each(a, b)),
         "Only the first variable counts in your function.": lambda a, b: cosine(a[:1], b[:1]),
-        "That is the scalar product; divide it by both norms.":
+        "The scalar product must be divided by both norms.":
             lambda a, b: cosine(a, b) * _joint(a) * _joint(b),
         "You divide by one norm only: by the first one's.": lambda a, b: cosine(a, b) * _joint(b),
         "You divide by one norm only: by the second one's.": lambda a, b: cosine(a, b) * _joint(a),
@@ -239,7 +233,6 @@ function(
             lambda a, b: abs(cosine(a, b)),
     },
 )  # fmt: skip
-
 
 TASKS.task(
     "A threshold from a log", mistakes=THRESHOLD,
@@ -264,8 +257,7 @@ TASKS.task(
     ),
     right=steps.stepping(),
     mistakes={
-        "No weight has moved: the gradients were never applied.":
-            steps.stepping(apply=lambda *_: None),
+        "No weight moves: the gradients are never applied.": steps.stepping(apply=lambda *_: None),
         "The raw gradients are applied: `limit` has no effect on the update.":
             steps.stepping(clip=lambda gs, norm, limit: gs),
         "The update is applied twice.":
@@ -291,8 +283,7 @@ TASKS.task(
         "Loss and norm have changed places.":
             steps.stepping(told=lambda loss, norm, again, limit: (norm, loss())),
         "Your loss adds the squares up; their mean is wanted.": steps.stepping(mean=False),
-        "Your loss is the mean absolute error; the squares are to be averaged.":
-            steps.stepping(size=abs),
+        "Your loss is the mean absolute error, not the mean squared one.": steps.stepping(size=abs),
     },
 )  # fmt: skip
 def train_step(answer: Any) -> dict[str, Any]:

@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks import _ex06_models as models
+from coursekit.checks._ex06_models import (
+    copying,
+    look_at_copy,
+    look_at_moved,
+    look_at_output,
+    moved,
+    with_output,
+)  # fmt: skip
 from coursekit.checks._ex06_two_phases import two_phases
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.kit.behaviour import behaviour
@@ -26,34 +33,32 @@ TASKS = TaskList(6, "Transfer learning")
     hints=(
         "Two lines make a copy: one for the structure, one for the weights. Then go through the "
         "layers of the copy, not of the original.",
-        "`keras.models.clone_model` and `set_weights`. The layers that count: `[layer for layer in "
+        "`keras.clone_model` and `set_weights`. The layers that count: `[layer for layer in "
         "copy.layers if layer.weights]`.",
         "`layer.trainable` is False for the first `n_frozen` of them, and True for the others.",
     ),
-    right=models.copying(lambda i, n, total: i >= n),
+    right=copying(lambda i, n, k: i >= n),
     mistakes={
         "The upper layers stay as they come, some of them frozen: set their `trainable` to True.":
-            models.copying(lambda i, n, total: False if i < n else None),
-        "No flag is set: the copy is frozen where the original is.":
-            models.copying(lambda i, n, total: None),
+            copying(lambda i, n, k: False if i < n else None),
+        "No flag is set: they are those of the original.": copying(lambda i, n, k: None),
         "It is the wrong way round: the layers that should learn are frozen.":
-            models.copying(lambda i, n, total: i < n),
+            copying(lambda i, n, k: i < n),
         "The last `n_frozen` layers are frozen; the first ones should be.":
-            models.copying(lambda i, n, total: i < total - n),
+            copying(lambda i, n, k: i < k - n),
         "`n_frozen` layers stay trainable; so many are to be frozen.":
-            models.copying(lambda i, n, total: i >= total - n),
-        "No layer is frozen.": models.copying(lambda i, n, total: True),
-        "You froze the whole model, so that nothing of it can learn.":
-            models.copying(lambda i, n, total: False),
-        "One layer too many is frozen.": models.copying(lambda i, n, total: i > n),
-        "One layer too few is frozen.": models.copying(lambda i, n, total: i >= n - 1),
+            copying(lambda i, n, k: i >= k - n),
+        "No layer is frozen.": copying(lambda i, n, k: True),
+        "You froze the whole model: nothing of it can learn.": copying(lambda i, n, k: False),
+        "One layer too many is frozen.": copying(lambda i, n, k: i > n),
+        "One layer too few is frozen.": copying(lambda i, n, k: i >= n - 1),
         "You count layers that have no weights, such as Flatten, too.":
-            models.copying(lambda i, n, total: i >= n, every=True),
+            copying(lambda i, n, k: i >= n, every=True),
     },
 )  # fmt: skip
 def copy_and_freeze(answer: Any) -> dict[str, Any]:
     """A copy with frozen layers as a function (model, number of layers)."""
-    return models.look_at_copy(answer)
+    return look_at_copy(answer)
 
 
 @behaviour(
@@ -64,23 +69,21 @@ def copy_and_freeze(answer: Any) -> dict[str, Any]:
         "Start with a `keras.Input` of the shape `model.input_shape[1:]`, then the layers, then a "
         "Dense layer that gives probabilities.",
     ),
-    right=models.with_output(),
+    right=with_output(),
     mistakes={
-        "Your output layer gives sums, not probabilities: its activation is missing.":
-            models.with_output(None),
-        "The outputs are sigmoids, so they do not add up to 1 for each sample.":
-            models.with_output("sigmoid"),
+        "Your output layer gives sums: its activation is missing.": with_output(None),
+        "The outputs are sigmoids, so they do not add up to 1.": with_output("sigmoid"),
         "Hidden layers that come frozen are trainable in your model: keep their flags.":
-            models.with_output(prepare=models.copying(lambda *_: True)),
+            with_output(prepare=copying(lambda *_: True)),
         "Hidden layers that come trainable are frozen in your model: keep their flags.":
-            models.with_output(prepare=models.copying(lambda *_: False)),
+            with_output(prepare=copying(lambda *_: False)),
         "All of your model is frozen; the new output layer must learn.":
-            models.with_output(prepare=models.copying(lambda *_: False), learns=False),
+            with_output(prepare=copying(lambda *_: False), learns=False),
     },
 )  # fmt: skip
 def new_output(answer: Any) -> dict[str, Any]:
     """A model with a new output layer as a function (model, number of classes)."""
-    return models.look_at_output(answer)
+    return look_at_output(answer)
 
 
 @behaviour(
@@ -92,32 +95,30 @@ def new_output(answer: Any) -> dict[str, Any]:
         "`np.array_equal(a, b)` compares exactly; a layer has moved if that is False for one "
         "of its arrays.",
     ),
-    right=models.moved(),
+    right=moved(),
     mistakes={
         "Nothing is found, whatever moves. Do you keep the numbers themselves, and take them "
-        "before the action?": models.moved(same=lambda a, b: True),
-        "A tiny change is missed: compare the numbers exactly, without a tolerance.":
-            models.moved(same=np.allclose),
+        "before the action?": moved(same=lambda a, b: True),
+        "A tiny change is missed: compare the numbers exactly.": moved(same=np.allclose),
         "Only the first weight of each layer is compared: its bias counts, too.":
-            models.moved(lambda layer: layer.get_weights()[:1]),
+            moved(lambda layer: layer.get_weights()[:1]),
         "Only the first two weights of each layer are compared: moving averages count, too.":
-            models.moved(lambda layer: layer.get_weights()[:2]),
+            moved(lambda layer: layer.get_weights()[:2]),
         "You compare trainable weights alone: a frozen layer can move, and moving averages count.":
-            models.moved(lambda layer: [np.array(w) for w in layer.trainable_weights]),
+            moved(lambda layer: [np.array(w) for w in layer.trainable_weights]),
         "Two columns that change places are missed: compare each number, not sums.":
-            models.moved(same=lambda a, b: np.isclose(a.sum(), b.sum(), rtol=0, atol=1e-9)),
+            moved(same=lambda a, b: np.isclose(a.sum(), b.sum(), rtol=0, atol=1e-9)),
         "Numbers that fall are missed: any difference counts, up or down.":
-            models.moved(same=lambda new, old: not np.any(new > old)),
+            moved(same=lambda new, old: not np.any(new > old)),
         "The state of a dropout layer's random numbers counts in your function; it is in "
         "`layer.variables`, but no weight.":
-            models.moved(lambda layer: [np.array(v) for v in layer.variables]),
-        "You list the layers that have stayed as they were.":
-            models.moved(stayed=True),
+            moved(lambda layer: [np.array(v) for v in layer.variables]),
+        "You list the layers that have stayed as they were.": moved(stayed=True),
     },
 )  # fmt: skip
 def moved_layers(answer: Any) -> dict[str, Any]:
     """Names of the layers that an action changes, as a function (model, action)."""
-    return models.look_at_moved(answer)
+    return look_at_moved(answer)
 
 
 TASKS.task(
@@ -181,21 +182,19 @@ function(
     mistakes={
         "You take the best mean itself; a k within one standard error of it reuses more layers.":
             lambda a: int(a.mean(axis=0).argmax()),
-        "You take the smallest k that is good enough; the largest one is wanted.":
-            lambda a: _chosen(a, place=0),
-        "You allow one standard deviation; the standard error is smaller.":
+        "You take the smallest good k; the largest one is wanted.": lambda a: _chosen(a, place=0),
+        "You allow one standard deviation; the error is smaller.":
             lambda a: _chosen(a, error=lambda best: best.std(ddof=1)),
         "You divide the variance by the number of seeds, not by one less (`ddof=1`).":
             lambda a: _chosen(a, error=lambda best: best.std() / np.sqrt(len(best))),
         "The error is divided by the number of seeds, not by its root.":
             lambda a: _chosen(a, error=lambda best: best.std(ddof=1) / len(best)),
-        "The average runs over the wrong axis: rows are seeds, columns are values of k.":
-            lambda a: _chosen(a.T),
-        "You look at the best seed of each k; a mean over the seeds is wanted.":
+        "The average runs over the wrong axis: rows are seeds, columns k.": lambda a: _chosen(a.T),
+        "You look at the best seed of each k, not at the mean.":
             lambda a: _chosen(a, centre=np.max),
         "The best column is the one with the largest mean, not with the largest number.":
             lambda a: _chosen(a, column=lambda means: a.max(axis=0).argmax()),
-        "The standard error is that of the best column, not of the worst.":
+        "The error is that of the best column, not of the worst.":
             lambda a: _chosen(a, column=np.argmin),
         "You take the standard error of all numbers together; that of the best column is wanted.":
             lambda a: _chosen(a, error=lambda best: a.std(ddof=1) / np.sqrt(len(a))),
