@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,198 +10,157 @@ import numpy as np
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call
 from coursekit.checks.kit.compare import rng
+from coursekit.checks.kit.models import AsFound, give_weights, require_model, with_weights
 from coursekit.checks.kit.values import describe
 
-N_INPUTS, N_CLASSES = 6, 5
+CLASSES = 5
+Answer = Callable[..., Any]
 
 
-def build(name: str, *, batch_norm: bool = False) -> tuple[Any, np.ndarray]:
-    """Return a net with layers that have no weights in between, and samples for it."""
+def _net(units: tuple[int, ...], frozen: Iterable[int], *, norm: bool = False) -> Any:
+    """Return a net; of its layers with weights those in `frozen` come frozen."""
     from coursekit.base.keras import keras
 
     layers = keras.layers
-    middle = [layers.BatchNormalization(name="norm")] if batch_norm else []
-    model = keras.Sequential([
-        keras.Input((2, 3)),
-        layers.Flatten(name="flat"),
-        layers.Dense(7, name="first"), layers.ReLU(name="relu"), *middle,
-        layers.Dense(6, "tanh", name="second"), layers.Dropout(0.1, name="drop"),
-        layers.Dense(4, "tanh", name="third"),
-        layers.Dense(N_CLASSES, "softmax", name="output"),
-    ])  # fmt: skip
-    draw = rng(name)
-    for weight in model.weights:
-        weight.assign(draw.uniform(0.3, 0.9, weight.shape) * draw.choice([-1, 1], weight.shape))
-        if "variance" in weight.path:
-            weight.assign(np.abs(weight.numpy()))
-    return model, draw.normal(size=(9, 2, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((2, 3)), layers.Flatten(name="flat")])
+    for name, n in zip(("first", "second", "third"), units, strict=False):
+        model.add(layers.Dense(n, "tanh", name=name))
+        if norm:
+            model.add(layers.BatchNormalization(name=f"{name}_norm", momentum=1.0))
+        model.add(layers.Dropout(0.1, name=f"{name}_drop"))
+    model.add(layers.Dense(CLASSES, "softmax", name="output"))
+    for i in frozen:
+        with_weights(model)[i].trainable = False
+    return give_weights(model, f"net {units}")
 
 
-def with_weights(model: Any) -> list[Any]:
-    """The layers that count."""
-    return [layer for layer in model.layers if layer.weights]
+def _samples() -> np.ndarray:
+    return rng("transfer").normal(size=(9, 2, 3)).astype("float32")
 
 
-class Kept:
-    """What a model is like, to see later whether it still is."""
+def _made(answer: Any, model: Any, number: int, n_layers: int) -> Any:
+    """Return what an answer makes of this model, which must stay as it is.
 
-    def __init__(self, model: Any, x: np.ndarray):
-        self.model, self.x = model, x
-        self.layers = list(model.layers)
-        self.predictions = np.array(model(x))
-        self.trainable = [layer.trainable for layer in model.layers]
-        self.weights = model.get_weights()
-
-    def require_untouched(self) -> None:
-        """Wrong if the model has other layers, weights or flags than before."""
-        if len(self.model.layers) != len(self.layers):
-            raise Wrong(
-                "Your function takes a layer off the model it is given; leave that model whole."
-            )
-        now = self.model.get_weights()
-        if not all(np.array_equal(a, b) for a, b in zip(now, self.weights, strict=True)):
-            raise Wrong("Your function changes the weights of the model it is given.")
-        if [layer.trainable for layer in self.model.layers] != self.trainable:
-            raise Wrong(
-                "Layers of the original model are frozen or unfrozen by your function: its "
-                "`trainable` flags are not what they were."
-            )
-
-
-def require_model(value: Any) -> None:
-    """Wrong unless the answer returned a built Keras model."""
+    The first `n_layers` layers must be of the same classes and have the same weights.
+    """
     from coursekit.base.keras import keras
 
-    if not isinstance(value, keras.Model):
-        raise Wrong(f"Expected a Keras model, got {describe(value)}.")
-    if not value.weights:
-        raise Wrong("Your model has no weights yet: it must start with an Input.")
+    found = AsFound(model)
+    new = call(answer, model, number)
+    require_model(new)
+    if new is model:
+        raise Wrong("You return the model you were given; return another one.")
+    found.require_same()
+    own = [layer for layer in new.layers if not isinstance(layer, keras.layers.InputLayer)]
+    for old, layer in zip(model.layers[:n_layers], [*own, *[None] * n_layers], strict=False):
+        if type(layer) is not type(old):
+            raise Wrong(f"Layer `{old.name}` of the original is missing, or not in its place.")
+        for theirs, mine in zip(old.weights, layer.weights, strict=False):
+            if not np.array_equal(theirs, mine):
+                raise Wrong(f"`{old.name}/{theirs.name}` does not have the numbers that it has in "
+                            "the original.")  # fmt: skip
+    return new
 
 
-def check_copy_and_freeze(answer: Any) -> None:
-    """Same predictions, nothing shared, the first n layers with weights frozen."""
-    for n_frozen, batch_norm in ((3, False), (0, False), (2, True)):
-        model, x = build(f"copy {n_frozen}", batch_norm=batch_norm)
-        kept = Kept(model, x)
-        copy = call(answer, model, n_frozen)
-        require_model(copy)
-        if copy is model:
-            raise Wrong("You return the model you were given, not a copy of it.")
+def _flags(model: Any, names: Iterable[str]) -> dict[str, bool]:
+    flags = [bool(layer.trainable and model.trainable) for layer in with_weights(model)]
+    return dict(zip(names, flags, strict=False))
+
+
+def look_at_copy(answer: Any) -> dict[str, Any]:
+    """The predictions of the copy, and its flags by the names of the layers."""
+    from coursekit.base.keras import keras
+
+    seen: dict[str, Any] = {}
+    for units, norm, n_frozen, frozen in (
+        ((7, 6, 4), False, 3, (0,)), ((5,), False, 0, (1,)), ((6, 4), True, 2, (0, 3)),
+    ):  # fmt: skip
+        model = _net(units, frozen, norm=norm)
+        copy = _made(answer, model, n_frozen, len(model.layers))
         if {id(w) for w in copy.weights} & {id(w) for w in model.weights}:
-            raise Wrong(
-                "Your copy shares layers with the original: training the one would change the "
-                "other."
-            )
-        kept.require_untouched()
-        _require_alike(copy, kept)
-        _require_frozen(copy, n_frozen)
+            raise Wrong("Your copy shares layers with the original: training the one would change "
+                        "the other.")  # fmt: skip
+        if not isinstance(copy, keras.Sequential) or len(copy.layers) != len(model.layers):
+            raise Wrong("Your copy has other layers than the original: more of them, or no "
+                        "Sequential model around them.")  # fmt: skip
+        seen[f"the predictions with n_frozen={n_frozen}"] = np.array(copy(_samples()))
+        names = [layer.name for layer in with_weights(model)]
+        seen[f"`trainable` with n_frozen={n_frozen}"] = _flags(copy, names)
+    return seen
 
 
-def _require_alike(copy: Any, kept: Kept) -> None:
-    if [w.shape for w in copy.get_weights()] != [w.shape for w in kept.weights]:
-        raise Wrong("Your copy has other layers than the original.")
-    got = np.array(copy(kept.x))
-    if got.shape == kept.predictions.shape and np.allclose(got, kept.predictions, atol=1e-6):
-        return
-    trained = [v for v in copy.weights if "moving" not in v.path]
-    theirs = [v for v in kept.model.weights if "moving" not in v.path]
-    if all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(trained, theirs, strict=True)):
-        raise Wrong("The moving averages of the batch normalisation are not copied.")
-    raise Wrong(
-        "Your copy does not predict like the original: it has the structure, but not all of the "
-        "weights."
-    )
+def copying(rule: Callable[[int, int, int], bool | None], *, every: bool = False) -> Answer:
+    """Return an answer that copies; `rule(i, n_frozen, number of layers)` is the flag of layer i.
+
+    None leaves a flag as it comes. With `every` the layers without weights count too.
+    """
+
+    def copy_and_freeze(model: Any, n_frozen: int = 0) -> Any:
+        from coursekit.base.keras import keras
+
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        layers = copy.layers if every else with_weights(copy)
+        for i, layer in enumerate(layers):
+            flag = rule(i, n_frozen, len(layers))
+            layer.trainable = layer.trainable if flag is None else flag
+        return copy
+
+    return copy_and_freeze
 
 
-def _require_frozen(copy: Any, n_frozen: int) -> None:
-    if not copy.trainable and n_frozen < len(with_weights(copy)):
-        raise Wrong("You froze the whole model, so that nothing of it can learn.")
-    layers = with_weights(copy)
-    flags = [layer.trainable for layer in layers]
-    want = [i >= n_frozen for i in range(len(layers))]
-    if flags == want:
-        return
-    says = f"With n_frozen={n_frozen} "
-    if flags == [not flag for flag in want]:
-        raise Wrong(f"{says}it is the wrong way round: the trainable layers should be frozen.")
-    if all(flags):
-        raise Wrong(f"{says}no layer that has weights is frozen.")
-    if not any(flags):
-        raise Wrong(f"{says}all layers are frozen, the last ones too.")
-    if flags == want[::-1]:
-        raise Wrong(f"{says}the last layers are frozen; the first ones should be.")
-    if [layer.trainable for layer in copy.layers] == [
-        i >= n_frozen for i in range(len(copy.layers))
-    ]:
-        raise Wrong(f"{says}you count layers that have no weights, such as Flatten, too.")
-    raise Wrong(
-        f"{says}{flags.count(False)} layers with weights are frozen, or not the first ones."
-    )
-
-
-def check_new_output(answer: Any) -> None:
-    """The hidden layers as they are, and a softmax layer of the right size on top of them."""
-    from coursekit.base.keras import keras
-
-    for n_classes in (2, N_CLASSES, 9):
-        model, x = build(f"output {n_classes}")
-        model.get_layer("first").trainable = False
-        kept = Kept(model, x)
-        features = np.array(keras.Model(model.inputs[0], model.layers[-2].output)(x))
-        old_output = [np.array(w) for w in model.layers[-1].get_weights()]
-        new = call(answer, model, n_classes)
-        require_model(new)
-        kept.require_untouched()
-        if new is model:
-            raise Wrong("You return the model you were given; return a new one.")
-        got = np.array(new(x))
-        if got.shape != (len(x), n_classes):
-            raise Wrong(
-                f"For n_classes={n_classes} and {len(x)} samples your model gives an array of "
-                f"shape {got.shape}."
-            )
-        weights = new.get_weights()
-        if len(weights) > len(kept.weights):
-            raise Wrong(
-                "Your model has more layers with weights than the original. Does the new output "
-                "layer sit on top of the old one?"
-            )
-        if len(weights) < len(kept.weights):
-            raise Wrong("A hidden layer is missing from your model.")
-        if not all(np.array_equal(a, b) for a, b in zip(weights[:-2], kept.weights, strict=False)):
-            raise Wrong("The hidden layers do not have the weights of the original.")
-        if n_classes == N_CLASSES and np.array_equal(weights[-2], old_output[0]):
+def look_at_output(answer: Any) -> dict[str, Any]:
+    """Probabilities from given weights of the new output layer, and the flags."""
+    seen: dict[str, Any] = {}
+    for units, norm, n, frozen in (
+        ((7, 6, 4), False, 2, (0, 1, 2)), ((6, 4), False, CLASSES, (1, 2)), ((5,), True, 9, (0,)),
+    ):  # fmt: skip
+        model, x = _net(units, frozen, norm=norm), _samples()
+        new = _made(answer, model, n, len(model.layers) - 1)
+        if new.output_shape != (None, n):
+            raise Wrong(f"For n_classes={n} your model gives outputs of shape {new.output_shape}.")
+        layers, old = with_weights(new), with_weights(model)
+        if len(layers) != len(old):
+            raise Wrong(f"{len(layers)} of your layers have weights, in the original "
+                        f"{len(old)}: one new output layer takes the old one's place.")  # fmt: skip
+        if len(layers[-1].weights) != 2:
+            raise Wrong("Your new output layer has no bias; leave it in.")
+        if n == CLASSES and np.array_equal(layers[-1].weights[0], old[-1].weights[0]):
             raise Wrong("The output layer is the old one; B needs new weights there.")
-        _require_softmax(got, features @ weights[-2] + weights[-1])
-        if [layer.trainable for layer in with_weights(new)] != [False, True, True, True]:
-            raise Wrong(
-                "The `trainable` flags are not kept: a hidden layer that was frozen must stay so, "
-                "the others and the new one must be trainable."
-            )
+        give_weights(layers[-1], f"output {n}")
+        seen[f"the outputs for n_classes={n}"] = np.array(new(x))
+        names = [*(layer.name for layer in old[:-1]), "the new output layer"]
+        seen[f"`trainable` for n_classes={n}"] = _flags(new, names)
+    return seen
 
 
-def _require_softmax(got: np.ndarray, logits: np.ndarray) -> None:
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    if np.allclose(got, odds / odds.sum(axis=1, keepdims=True), atol=1e-5):
-        return
-    if np.allclose(got, logits, atol=1e-5):
-        raise Wrong("Your output layer gives sums, not probabilities: its activation is missing.")
-    if np.allclose(got, 1 / (1 + np.exp(-logits)), atol=1e-5):
-        raise Wrong("The outputs are sigmoids, so they do not add up to 1 for each sample.")
-    raise Wrong("The output is not the softmax of a linear map of the last hidden layer's output.")
+def with_output(
+    activation: str | None = "softmax",
+    *,
+    prepare: Answer = lambda model: model,
+    learns: bool = True,
+) -> Answer:
+    """Return an answer with this output on top of `prepare(model)`."""
+
+    def new_output(model: Any, n_classes: int) -> Any:
+        from coursekit.base.keras import keras
+
+        hidden, output = prepare(model).layers[:-1], keras.layers.Dense(n_classes, activation)
+        new = keras.Sequential([keras.Input(model.input_shape[1:]), *hidden, output])
+        output.trainable = learns
+        return new
+
+    return new_output
 
 
-Change = Callable[[Any], None]
-
-
-def _nudge(*paths: str, size: float = 0.5) -> Change:
+def _nudge(*paths: str, by: float = 0.5, place: int = 0) -> Answer:
     """Return an action that adds to one number of each of these weights."""
 
     def change(model: Any) -> None:
         for weight in model.weights:
-            if any(weight.path.endswith(path) for path in paths):
+            if weight.path.endswith(paths):
                 value = weight.numpy().copy()
-                value.flat[0] += size * max(1.0, abs(value.flat[0]))
+                value.flat[place] += by * max(1.0, abs(value.flat[place]))
                 weight.assign(value)
 
     return change
@@ -209,70 +168,58 @@ def _nudge(*paths: str, size: float = 0.5) -> Change:
 
 def _swap(model: Any) -> None:
     """Swap two columns: sums and norms stay as they are."""
-    layer = model.get_layer("third")
-    kernel, bias = layer.get_weights()
-    layer.set_weights([kernel[:, [1, 0, 2, 3]], bias])
+    kernel, bias = model.get_layer("second").get_weights()
+    model.get_layer("second").set_weights([kernel[:, [1, 0, 2, 3]], bias])
 
 
-# what happens, the layers that move, the reason if it is not found
-_MOVES: tuple[tuple[Change, tuple[str, ...], str], ...] = (
-    (
-        _nudge("first/kernel", "output/kernel", "output/bias"),
-        ("first", "output"),
-        "When two layers have moved, your list does not name just these.",
-    ),
-    (lambda model: None, (), "When nothing has moved, your list is not empty."),
-    (_nudge("second/bias"), ("second",), "When only a bias has moved, its layer is not found."),
-    (
-        _nudge("third/kernel", size=3e-7),
-        ("third",),
-        "A tiny change is missed: compare the numbers exactly, without a tolerance.",
-    ),
-    (_swap, ("third",), "Two swapped numbers are missed: compare each number, not sums or norms."),
-    (
-        _nudge("norm/moving_mean"),
-        ("norm",),
-        "Moving averages count too: they are weights that no optimizer trains.",
-    ),
-)
+_MOVES: dict[str, Answer] = {
+    "when two layers move": _nudge("first/kernel", "output/kernel", "output/bias"),
+    "when nothing moves": lambda model: None,
+    "when only a bias moves": _nudge("second/bias", place=-1),
+    "when one number falls": _nudge("output/kernel", by=-0.5, place=-1),
+    "after a tiny change": _nudge("second/kernel", by=3e-7),
+    "when two columns change places": _swap,
+    "when only a moving average moves": _nudge("first_norm/moving_mean"),
+    "when a dropout layer draws": lambda model: model(_samples(), training=True),
+}
 
 
-def check_moved_layers(answer: Any) -> None:
-    """Names of the layers with a weight that is another after the action."""
-    model, _ = build("moved", batch_norm=True)
-    model.get_layer("first").trainable = False
-    for i, (change, want, reason) in enumerate(_MOVES):
+def look_at_moved(answer: Any) -> dict[str, Any]:
+    """For each move which layers are on the list."""
+    model, seen = _net((7, 4), (0,), norm=True), {}
+    for when, change in _MOVES.items():
         calls: list[int] = []
 
-        def action(change: Change = change, calls: list[int] = calls) -> None:
+        def action(change: Answer = change, calls: list[int] = calls) -> None:
             calls.append(1)
             change(model)
 
-        got = call(answer, model, action)
+        found = call(answer, model, action)
         if len(calls) != 1:
             raise Wrong(f"Your function calls `action()` {len(calls)} times; once is wanted.")
-        names = _names(got, model)
-        if sorted(names) == sorted(want):
-            continue
-        if len(names) > len(set(names)):
-            raise Wrong(
-                "A layer is named more than once: name it once, however many weights moved."
-            )
-        if i == 0 and not names:
-            raise Wrong(
-                "Nothing is found although two layers have moved. Do you keep the numbers "
-                "themselves, and take them before the action?"
-            )
-        raise Wrong(reason)
+        if isinstance(found, str) or not isinstance(found, (list, tuple, set)):
+            raise Wrong(f"Expected a list of layer names, got {describe(found)}.")
+        names = [layer.name for layer in model.layers]
+        for name in found:
+            if not isinstance(name, str) or name not in names:
+                what = repr(name) if isinstance(name, str) else describe(name)
+                raise Wrong(f"Your list holds {what}, which is not the name of a layer.")
+        if len(found) > len(set(found)):
+            raise Wrong("A layer is named more than once: name it once, however much moved.")
+        seen[when] = {name: "listed" if name in found else "not listed" for name in names}
+    return seen
 
 
-def _names(value: Any, model: Any) -> list[str]:
-    if isinstance(value, str) or not isinstance(value, (list, tuple, set)):
-        raise Wrong(f"Expected a list of layer names, got {describe(value)}.")
-    layers = {layer.name for layer in model.layers}
-    for name in value:
-        if not isinstance(name, str):
-            raise Wrong(f"Expected the names of layers, but your list holds {describe(name)}.")
-        if name not in layers:
-            raise Wrong(f"Your list holds {name!r}, which is not the name of a layer.")
-    return list(value)
+def moved(
+    values: Answer = lambda layer: layer.get_weights(), same: Answer = np.array_equal,
+    *, stayed: bool = False,
+) -> Answer:  # fmt: skip
+    """Return an answer that compares these values of a layer, before and after, by `same`."""
+
+    def moved_layers(model: Any, action: Answer) -> list[str]:
+        before = [values(layer) for layer in model.layers]
+        action()
+        return [layer.name for layer, old in zip(model.layers, before, strict=True)
+                if all(map(same, values(layer), old)) == stayed]  # fmt: skip
+
+    return moved_layers

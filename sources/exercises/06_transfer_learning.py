@@ -62,9 +62,10 @@ ex.copy_and_freeze(copy_and_freeze)
 # %% [markdown]
 # ### Task 2: a new output layer
 #
-# The last layer of `model` is its output layer. Return a new Sequential model with all its other layers
-# (these very layers, or copies with the same weights and `trainable` flags) and a new dense output
-# layer that gives probabilities for `n_classes` classes. The given model keeps its own output layer.
+# The last layer of `model` is its output layer. Return a new model with all its other layers (these
+# very layers, or copies with the same weights and `trainable` flags) and a new dense output layer,
+# with a bias, that gives probabilities for `n_classes` classes. The given model keeps its own output
+# layer.
 
 
 # %% tags=["task:new_output"]
@@ -219,7 +220,8 @@ def draw(seed):
 if all(map(ex.is_correct, ("copy_and_freeze", "new_output", "moved_layers", "two_phases"))):
     on_copy = new_output(copy_and_freeze(model_a, 3), 2)
     on_a = new_output(copy_and_freeze(model_a, 3), 2)
-    watched = keras.Sequential([keras.Input((16, 16, 3)), *on_a.layers[:-1]])  # shares its layers
+    hidden = [h for h in on_a.layers[:-1] if not isinstance(h, keras.layers.InputLayer)]
+    watched = keras.Sequential([keras.Input((16, 16, 3)), *hidden])  # shares its layers
     for name, model in (("B on a copy of A", on_copy), ("B on shared layers", on_a)):
         other = model_a if model is on_copy else watched
         found = moved_layers(

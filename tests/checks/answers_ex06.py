@@ -26,8 +26,8 @@ def set_flags(layers, flags):
 # A copy with frozen layers
 
 
-def copy_and_freeze(model, n_frozen):
-    copy = copied(model)
+def copy_and_freeze(model, n_frozen, make=copied):
+    copy = make(model)
     set_flags(counting(copy), [i >= n_frozen for i in range(len(counting(copy)))])
     return copy
 
@@ -49,54 +49,30 @@ def copy_from_config(model, n_frozen):
     return copy
 
 
-def copy_variant(flags, make=copied):
-    def variant(model, n_frozen):
-        copy = make(model)
-        layers = counting(copy)
-        set_flags(layers, [flags(i, n_frozen, len(layers)) for i in range(len(layers))])
-        return copy
-
-    return variant
-
-
-def copy_counting_all(model, n_frozen):
-    copy = copied(model)
-    set_flags(copy.layers, [i >= n_frozen for i in range(len(copy.layers))])
-    return copy
-
-
-def copy_sharing(model, n_frozen):
-    copy = keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers])
-    set_flags(counting(copy), [i >= n_frozen for i in range(len(counting(copy)))])
-    return copy
-
-
 def copy_and_freeze_the_original(model, n_frozen):
     copy = copy_and_freeze(model, n_frozen)
-    for layer in counting(model)[:n_frozen]:
-        layer.trainable = False
+    set_flags(counting(model)[:n_frozen], [False] * n_frozen)
     return copy
 
 
-def copy_frozen_altogether(model, n_frozen):
+def copy_hidden_behind_a_frozen_model(model, n_frozen):
     copy = copied(model)
     copy.trainable = False
+    set_flags(counting(copy)[n_frozen:], [True] * (len(counting(copy)) - n_frozen))
     return copy
 
 
-def copy_of_trained_weights(model):
-    copy = keras.models.clone_model(model)
-    for new, old in zip(copy.trainable_weights, model.trainable_weights, strict=True):
-        new.assign(old.numpy())
-    return copy
+def of_some(kind):
+    """Copy only the weights of this kind."""
 
+    def make(model):
+        copy = keras.models.clone_model(model)
+        for new, old in zip(copy.weights, model.weights, strict=True):
+            if kind(old.path):
+                new.assign(old.numpy())
+        return copy
 
-def copy_of_kernels(model):
-    copy = keras.models.clone_model(model)
-    for new, old in zip(copy.weights, model.weights, strict=True):
-        if "bias" not in old.path:
-            new.assign(old.numpy())
-    return copy
+    return make
 
 
 def swapped(model, n_frozen):
@@ -105,37 +81,40 @@ def swapped(model, n_frozen):
     return copy
 
 
-def first(i, n, total):
-    return i >= n
+def sharing(model):
+    return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers])
+
+
+def linear_copy(model):
+    copy = copied(model)
+    copy.layers[-1].activation = keras.activations.linear
+    return copy
 
 
 COPY_AND_FREEZE = {
     "right": [copy_and_freeze, copy_with_the_package, copy_from_config],
     "wrong": [
-        (copy_variant(first, keras.models.clone_model), "does not predict like the original"),
-        (copy_variant(first, copy_of_kernels), "does not predict like the original"),
-        (copy_variant(first, copy_of_trained_weights), "moving averages"),
-        (copy_variant(first, lambda m: m), "not a copy of it"),
-        (copy_sharing, "shares layers with the original"),
-        (copy_and_freeze_the_original, "Layers of the original model are frozen"),
-        (swapped, "changes the weights of the model it is given"),
-        (copy_variant(lambda i, n, total: i < n), "the wrong way round"),
-        (copy_variant(lambda i, n, total: i < total - n), "the last layers are frozen"),
-        (copy_variant(lambda i, n, total: True), "no layer that has weights is frozen"),
-        (copy_variant(lambda i, n, total: i > n), "all layers are frozen, the last ones too"),
-        (copy_variant(lambda i, n, total: i != 1), "or not the first ones"),
-        (copy_counting_all, "you count layers that have no weights"),
-        (copy_frozen_altogether, "nothing of it can learn"),
+        (lambda m, n: copy_and_freeze(m, n, keras.models.clone_model), "first/kernel` does not"),
+        (lambda m, n: copy_and_freeze(m, n, of_some(lambda p: "bias" not in p)), "first/bias`"),
+        (lambda m, n: copy_and_freeze(m, n, of_some(lambda p: "moving" not in p)), "moving_mean`"),
+        (lambda m, n: copy_and_freeze(m, n, lambda m: m), "return the model you were given"),
+        (lambda m, n: copy_and_freeze(m, n, sharing), "changes the `trainable` flag of layer"),
+        (lambda m, n: sharing(m), "shares layers with the original"),
+        (lambda m, n: copy_and_freeze(m, n, linear_copy), "Not right, the predictions"),
+        (copy_and_freeze_the_original, "changes the `trainable` flag of layer"),
+        (copy_hidden_behind_a_frozen_model, "You froze the whole model"),
+        (swapped, "changes the model: `"),
+        (lambda m, n: copy_and_freeze(m, min(n, 2)), "with n_frozen=3: `third`: you give True"),
         (lambda model, n: copy_and_freeze(model, n).layers, "Expected a Keras model"),
-        (lambda model, n: keras.Sequential(copied(model).layers[:-1]), "other layers"),
+        (lambda model, n: keras.Sequential(copied(model).layers[:-1]), "`output` of the original"),
     ],
 }
 
 # A new output layer
 
 
-def new_output(model, n_classes, layers=slice(None, -1), activation="softmax"):
-    output = keras.layers.Dense(n_classes, activation)
+def new_output(model, n_classes, layers=slice(None, -1), activation="softmax", **settings):
+    output = keras.layers.Dense(n_classes, activation, **settings)
     return keras.Sequential([keras.Input(model.input_shape[1:]), *model.layers[layers], output])
 
 
@@ -157,15 +136,9 @@ def new_output_by_pop(model, n_classes):
     return new_output(model, n_classes, slice(None))
 
 
-def new_output_unfrozen(model, n_classes):
-    copy = copied(model)
-    set_flags(copy.layers, [True] * len(copy.layers))
-    return new_output(copy, n_classes)
-
-
-def new_output_frozen(model, n_classes):
+def new_output_frozen_below(model, n_classes):
     new = new_output(copied(model), n_classes)
-    set_flags(new.layers[:-1], [False] * (len(new.layers) - 1))
+    set_flags(counting(new)[:1], [False])
     return new
 
 
@@ -176,6 +149,16 @@ def new_output_keeping_the_old(model, n_classes):
     return new
 
 
+def new_output_without_dropout(model, n_classes):
+    hidden = [layer for layer in model.layers[:-1] if "drop" not in layer.name]
+    return keras.Sequential([keras.Input((2, 3)), *hidden, keras.layers.Dense(n_classes)])
+
+
+def new_output_around_a_model(model, n_classes):
+    inner = keras.Sequential([keras.Input((2, 3)), *copied(model).layers[:-1]])
+    return keras.Sequential([keras.Input((2, 3)), inner, keras.layers.Dense(n_classes, "softmax")])
+
+
 NEW_OUTPUT = {
     "right": [
         new_output,
@@ -184,17 +167,17 @@ NEW_OUTPUT = {
         lambda model, n: new_output(copied(model), n),
     ],
     "wrong": [
-        (lambda m, n: new_output(m, n, slice(None)), "sit on top of the old one"),
-        (lambda m, n: new_output(m, n, slice(None, -2)), "A hidden layer is missing"),
-        (lambda m, n: new_output(m, n, activation=None), "its activation is missing"),
-        (lambda m, n: new_output(m, n, activation="sigmoid"), "do not add up to 1"),
-        (lambda m, n: new_output(m, n, activation="relu"), "is not the softmax"),
-        (lambda m, n: new_output(m, 2), "gives an array of shape (9, 2)"),
-        (lambda m, n: new_output(keras.models.clone_model(m), n), "do not have the weights"),
-        (new_output_by_pop, "takes a layer off the model"),
-        (new_output_unfrozen, "flags are not kept"),
-        (new_output_frozen, "flags are not kept"),
+        (lambda m, n: new_output(m, n, slice(None)), "takes the old one's place"),
+        (lambda m, n: new_output(m, n, slice(None, -2)), "`third_drop` of the original is missing"),
+        (lambda m, n: new_output(m, n, activation="relu"), "Not right, the outputs"),
+        (lambda m, n: new_output(m, n, use_bias=False), "has no bias"),
+        (lambda m, n: new_output(m, 2), "gives outputs of shape (None, 2)"),
+        (lambda m, n: new_output(keras.models.clone_model(m), n), "first/kernel` does not have"),
+        (new_output_by_pop, "adds or takes off layers"),
+        (new_output_frozen_below, "`first`: you give False"),
         (new_output_keeping_the_old, "The output layer is the old one"),
+        (new_output_without_dropout, "`first_drop` of the original is missing"),
+        (new_output_around_a_model, "`flat` of the original is missing"),
         (lambda m, n: keras.layers.Dense(n, "softmax"), "Expected a Keras model"),
         (lambda m, n: m, "You return the model you were given"),
     ],
@@ -203,16 +186,13 @@ NEW_OUTPUT = {
 # Which layers have moved?
 
 
-def moved_layers(model, action):
+def moved_layers(model, action, same=np.array_equal):
     before = {layer.name: layer.get_weights() for layer in model.layers}
     action()
     return [
         layer.name
         for layer in model.layers
-        if any(
-            not np.array_equal(a, b)
-            for a, b in zip(layer.get_weights(), before[layer.name], strict=True)
-        )
+        if not all(map(same, layer.get_weights(), before[layer.name]))
     ]
 
 
@@ -226,39 +206,6 @@ def moved_by_bytes(model, action):
     action()
     after = prints()
     return {name for name in before if before[name] != after[name]}
-
-
-def moved_variant(weights, same=np.array_equal):
-    def variant(model, action):
-        before = [weights(layer) for layer in model.layers]
-        action()
-        return [
-            layer.name
-            for layer, old in zip(model.layers, before, strict=True)
-            if not all(same(a, b) for a, b in zip(weights(layer), old, strict=True))
-        ]
-
-    return variant
-
-
-def every_weight(layer):
-    return layer.get_weights()
-
-
-def moved_once_per_weight(model, action):
-    before = [(layer, layer.get_weights()) for layer in model.layers]
-    action()
-    return [
-        layer.name
-        for layer, old in before
-        for a, b in zip(layer.get_weights(), old, strict=True)
-        if not np.array_equal(a, b)
-    ]
-
-
-def moved_after(model, action):
-    action()
-    return moved_layers(model, lambda: None)
 
 
 def moved_live(model, action):
@@ -275,28 +222,13 @@ MOVED_LAYERS = {
     "right": [moved_layers, moved_by_bytes, lambda m, action: tuple(moved_layers(m, action))],
     "wrong": [
         (moved_live, "Do you keep the numbers themselves"),
+        (lambda m, action: (action(), moved_layers(m, lambda: 0))[1], "take them before"),
         (lambda m, action: [], "calls `action()` 0 times"),
         (lambda m, action: moved_layers(m, lambda: (action(), action())), "2 times"),
-        (moved_after, "take them before the action"),
-        (moved_variant(every_weight, np.allclose), "A tiny change is missed"),
-        (moved_variant(lambda layer: layer.get_weights()[:1]), "only a bias has moved"),
-        (
-            moved_variant(lambda layer: [w.numpy() for w in layer.trainable_weights]),
-            "does not name just these",
-        ),
-        (
-            moved_variant(lambda layer: layer.get_weights()[:2]),
-            "Moving averages count too",
-        ),
-        (moved_variant(lambda layer: [sum(w.sum() for w in layer.get_weights())],
-                       lambda a, b: np.isclose(a, b, rtol=0, atol=1e-9)), "Two swapped numbers"),
-        (moved_once_per_weight, "named more than once"),
-        (lambda m, action: (action(), [layer.name for layer in m.layers])[1], "not name just"),
+        (lambda m, action: [n for n in moved_layers(m, action) for _ in "ab"], "more than once"),
+        (lambda m, action: moved_layers(m, action)[:1], "`output`: you give 'not listed'"),
         (lambda m, action: bool(moved_layers(m, action)), "Expected a list of layer names"),
-        (
-            lambda m, action: [m.get_layer(n) for n in moved_layers(m, action)],
-            "Expected the names of layers",
-        ),
+        (lambda m, action: [m.get_layer(n) for n in moved_layers(m, action)], "not the name"),
         (lambda m, action: [n + "/kernel" for n in moved_layers(m, action)], "not the name"),
     ],
 }  # fmt: skip
@@ -304,16 +236,26 @@ MOVED_LAYERS = {
 # Two phases
 
 
-def train(model, rate, epochs, x, y, *, momentum=0.9, batch_size=None, optimizer=None):
-    optimizer = optimizer or keras.optimizers.SGD(rate, momentum=momentum)
+def train(model, rate, epochs, x, y, *, batch_size=None, optimizer=None, **settings):
+    optimizer = optimizer or keras.optimizers.SGD(rate, **{"momentum": 0.9, **settings})
     model.compile(optimizer, loss="sparse_categorical_crossentropy")
     model.fit(x, y, epochs=epochs, batch_size=batch_size or len(x), verbose=0)
 
 
-def two_phases(model, n_frozen, x, y, epochs, rates):
-    for frozen, n_epochs, rate in zip((n_frozen, 0), epochs, rates, strict=True):
-        set_flags(counting(model), [i >= frozen for i in range(len(counting(model)))])
-        train(model, rate, n_epochs, x, y)
+def phases(first=None, second=None, change=lambda *args: args, late=False, **settings):
+    """An answer whose layers learn by `first` and `second`, functions (i, n_frozen, n layers)."""
+    rules = first or (lambda i, n, total: i >= n), second or (lambda i, n, total: True)
+
+    def two_phases(model, n_frozen, x, y, epochs, rates):
+        layers = counting(model)
+        for rule, n_epochs, rate in zip(rules, *change(epochs, rates), strict=True):
+            if rule != "left out":
+                flags = [rule(i, n_frozen, len(layers)) for i in range(len(layers))]
+                set_flags(layers, [True] * len(layers) if late else flags)
+                train(model, rate, n_epochs, x, y, **settings)
+                set_flags(layers, flags)
+
+    return two_phases
 
 
 def two_phases_with_the_package(model, n_frozen, x, y, epochs, rates):
@@ -329,105 +271,60 @@ def two_phases_with_the_package(model, n_frozen, x, y, epochs, rates):
     return model
 
 
-def phases_variant(mistake):
-    def variant(model, n_frozen, x, y, epochs, rates):
-        layers = counting(model)
-        n = len(layers)
-        (e1, e2), (r1, r2) = epochs, rates
-        if mistake == "rates swapped":
-            r1, r2 = r2, r1
-        elif mistake == "epochs swapped":
-            e1, e2 = e2, e1
-        elif mistake == "one rate":
-            r2 = r1
-        elif mistake == "low rate":
-            r1 = r2
-        first = [i >= n_frozen for i in range(n)]
-        if mistake == "not frozen":
-            first = [True] * n
-        elif mistake == "wrong way":
-            first = [not flag for flag in first]
-        elif mistake == "head":
-            first = [False] * (n - 1) + [True]
-        given = {"momentum": 0.0} if mistake == "no momentum" else {}
-        given |= {"batch_size": 8} if mistake == "batches" else {}
-        if mistake != "only 2":
-            set_flags(layers, first)
-            train(model, r1, e1, x, y, **given)
-        if mistake == "only 1":
-            return
-        if mistake in ("not thawed", "not compiled"):
-            second = first
-        elif mistake == "lower only":
-            second = [not flag for flag in first]
-        else:
-            second = [True] * n
-        set_flags(layers, second)
-        if mistake == "not compiled":
-            model.optimizer.learning_rate = r2
-            set_flags(layers, [True] * n)
-            model.fit(x, y, epochs=e2, batch_size=len(x), verbose=0)
-        else:
-            train(model, r2, e2, x, y, **given)
-
-    return variant
-
-
-def phases_freezing_without_compile(model, n_frozen, x, y, epochs, rates):
-    layers = counting(model)
-    set_flags(layers, [True] * len(layers))
-    model.compile(
-        keras.optimizers.SGD(rates[0], momentum=0.9), loss="sparse_categorical_crossentropy"
-    )
-    model.fit(x, y, epochs=epochs[0], batch_size=len(x), verbose=0)
-    set_flags(layers, [i >= n_frozen for i in range(len(layers))])
-    set_flags(layers, [True] * len(layers))
-    train(model, rates[1], epochs[1], x, y)
-
-
-def phases_on_a_copy(model, *rest):
-    copy = copied(model)
-    two_phases(copy, *rest)
-    return copy
-
-
-def phases_in_reverse(model, n_frozen, x, y, epochs, rates):
-    for frozen, n_epochs, rate in zip((0, n_frozen), epochs[::-1], rates[::-1], strict=True):
-        set_flags(counting(model), [i >= frozen for i in range(len(counting(model)))])
-        train(model, rate, n_epochs, x, y)
-
-
-def phases_not_thawed_one_rate(model, n_frozen, x, y, epochs, rates):
-    layers = counting(model)
-    set_flags(layers, [i >= n_frozen for i in range(len(layers))])
-    train(model, rates[0], epochs[0], x, y)
-    set_flags(layers, [True] * len(layers))
+def phases_compiled_once(model, n_frozen, x, y, epochs, rates):
+    phases(second="left out")(model, n_frozen, x, y, epochs, rates)
+    set_flags(model.layers, [True] * len(model.layers))
     model.fit(x, y, epochs=epochs[1], batch_size=len(x), verbose=0)
 
 
+def phases_with_one_optimizer(model, n_frozen, x, y, epochs, rates):
+    optimizer = keras.optimizers.SGD(momentum=0.9)
+    set_flags(counting(model), [True] * len(counting(model)))
+    optimizer.build(model.trainable_variables)
+    for frozen, n_epochs, rate in zip((n_frozen, 0), epochs, rates, strict=True):
+        set_flags(counting(model), [i >= frozen for i in range(len(counting(model)))])
+        optimizer.learning_rate = rate
+        train(model, rate, n_epochs, x, y, optimizer=optimizer)
+
+
+def phases_on_a_copy(model, *rest):
+    phases()(copied(model), *rest)
+
+
+def phases_leaving_flags(model, n_frozen, x, y, epochs, rates):
+    for n_epochs, rate, flag in zip(epochs, rates, (False, True), strict=True):
+        set_flags(counting(model)[:n_frozen], [flag] * n_frozen)
+        train(model, rate, n_epochs, x, y)
+
+
 TWO_PHASES = {
-    "right": [two_phases, two_phases_with_the_package],
+    "right": [phases(), two_phases_with_the_package],
     "wrong": [
-        (phases_variant("not thawed"), "the lower layers stay as they were"),
-        (phases_variant("not compiled"), "the lower layers stay as they were"),
-        (phases_not_thawed_one_rate, "still that of phase 1, too"),
-        (phases_variant("not frozen"), "learn in phase 1 already"),
-        (phases_freezing_without_compile, "learn in phase 1 already"),
-        (phases_variant("wrong way"), "trains the wrong layers"),
-        (phases_variant("head"), "All layers but the output"),
-        (phases_variant("lower only"), "only the lower layers learn"),
-        (phases_variant("one rate"), "has the learning rate of phase 1"),
-        (phases_variant("low rate"), "has the learning rate of phase 2"),
-        (phases_variant("rates swapped"), "rates have changed places"),
-        (phases_variant("epochs swapped"), "epochs of the two phases"),
-        (phases_variant("only 1"), "Only phase 1"),
-        (phases_variant("only 2"), "Only phase 2"),
-        (phases_in_reverse, "Phase 2 comes first"),
-        (phases_variant("no momentum"), "no momentum"),
-        (phases_variant("batches"), "batch_size=len(x)"),
+        (phases(second=lambda i, n, total: i >= n), "2 the wrong layers learn: `third`, `output`."),
+        (phases_compiled_once, "2 the wrong layers learn: `third`, `output`."),
+        (phases_leaving_flags, "With n_frozen=2: In phase 1 the wrong layers learn: `output`."),
+        (phases(late=True), "1 the wrong layers learn: `first`, `second`, `third`, `output`."),
+        (phases(first=lambda i, n, total: i < n), "1 the wrong layers learn: `first`, `second`."),
+        (phases(first=lambda i, n, total: i == total - 1), "1 the wrong layers learn: `output`."),
+        (phases(second=lambda i, n, total: i < n), "2 the wrong layers learn: `first`, `second`."),
+        (phases(first=lambda i, n, total: 2 * i >= n), "1 the wrong layers learn: `second`"),
+        (phases(first=lambda i, n, total: i < 0), "Phase 1 changes no weight"),
+        (phases(change=lambda e, r: (e, (r[0], r[0]))), "has the learning rate of phase 1"),
+        (phases(change=lambda e, r: (e, (r[1], r[1]))), "has the learning rate of phase 2"),
+        (phases(change=lambda e, r: (e, r[::-1])), "rates have changed places"),
+        (phases(change=lambda e, r: (e[::-1], r)), "epochs of the two phases"),
+        (phases(lambda *_: True, lambda i, n, total: i >= n,
+                lambda e, r: (e[::-1], r[::-1])), "Phase 2 comes first"),
+        (phases(second="left out"), "Phase 2 changes no weight"),
+        (phases(first="left out"), "Phase 1 changes no weight"),
+        (phases(momentum=0.0), "no momentum"),
+        (phases(nesterov=True), "Nesterov"),
+        (phases_with_one_optimizer, "remembers the velocities of phase 1"),
+        (phases(lambda *_: True, momentum=0.0), "then compile. The optimizer has no momentum."),
+        (phases(batch_size=8), "4 epochs of phase 2 took 20 steps"),
         (phases_on_a_copy, "not a copy"),
     ],
-}
+}  # fmt: skip
 
 # How many layers to reuse
 
@@ -450,42 +347,22 @@ def choose_by_loop(accuracies):
     return chosen
 
 
-def choose_variant(error, middle=np.mean, place=-1):
-    def variant(accuracies):
-        centre = middle(accuracies, axis=0)
-        limit = centre.max() - error(accuracies[:, centre.argmax()])
-        return int(np.flatnonzero(centre >= limit)[place])
-
-    return variant
-
-
 def choose_strictly(accuracies):
     means = accuracies.mean(axis=0)
-    limit = means.max() - standard_error(accuracies[:, means.argmax()])
+    best = accuracies[:, means.argmax()]
+    limit = means.max() - best.std(ddof=1) / len(best) ** 0.5
     return max(np.flatnonzero(means > limit), default=means.argmax())
-
-
-def standard_error(best):
-    return best.std(ddof=1) / len(best) ** 0.5
 
 
 CHOOSE_K = {
     "right": [choose_k, choose_by_loop, lambda a: np.float64(choose_k(a))],
     "wrong": [
-        (lambda a: int(a.mean(axis=0).argmax()), "You take the best mean itself"),
-        (choose_variant(standard_error, place=0), "You take the smallest k"),
-        (choose_variant(lambda best: best.std(ddof=1)), "one standard deviation"),
-        (choose_variant(lambda best: best.std() / len(best) ** 0.5), "`ddof=1`"),
-        (choose_variant(lambda best: best.std(ddof=1) / len(best)), "not by its root"),
-        (lambda a: choose_k(a.T), "over the wrong axis"),
-        (choose_variant(standard_error, middle=np.max), "the best seed of each k"),
-        (lambda a: choose_k(a) + 1, "You count from 1"),
         (choose_strictly, "When the seeds do not differ"),
-        (lambda a: a.mean(axis=0).max(), "is whole"),
-        (lambda a: a.shape[1] - 1, "your choice is not right"),
+        (lambda a: a.mean(axis=0).max(), "expected a whole number"),
+        (lambda a: a.shape[1] - 1, "you give 2."),
         (lambda a: np.flatnonzero(a.mean(axis=0) > 0), "expected one number"),
     ],
-}  # fmt: skip
+}
 
 ANSWERS = {
     "copy_and_freeze": COPY_AND_FREEZE,
