@@ -61,7 +61,7 @@ STANDARDIZE = {
         (standardized_with(guard=1e-7), "is no guard"),
         (standardize_in_place, "changes its argument `x_train` in place"),
         (lambda *parts: [x.astype("float64") for x in standardize(*parts)], "float64"),
-        (lambda *parts: standardize(*parts)[0], "Expected the three parts"),
+        (lambda *parts: standardize(*parts)[0], "Expected `x_train`"),
     ],
 }
 
@@ -220,10 +220,15 @@ def prepare(model, learning_rate):
     return model
 
 
-def prepare_without_return(model, learning_rate):
+def prepare_by_objects(model, learning_rate):
     loss = keras.losses.SparseCategoricalCrossentropy()
-    accuracy = keras.metrics.SparseCategoricalAccuracy()
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
     model.compile(keras.optimizers.Nadam(learning_rate=learning_rate), loss, metrics=[accuracy])
+    return model
+
+
+def prepare_without_return(model, learning_rate):
+    prepare(model, learning_rate)
 
 
 def prepared_with(optimizer=keras.optimizers.Nadam, loss=CE, metrics=("accuracy",)):
@@ -239,14 +244,16 @@ def twice_the_cross_entropy(labels, p):
 
 
 PREPARE = {
-    "right": [prepare, prepare_without_return],
+    "right": [prepare, prepare_by_objects],
     "wrong": [
-        (prepared_with(keras.optimizers.Adam), "Adam's"),
-        (prepared_with(keras.optimizers.SGD), "not those of Nadam"),
-        (prepared_with(lambda rate: keras.optimizers.Nadam()), "default rate"),
-        (prepared_with(loss=twice_the_cross_entropy), "not the cross-entropy"),
+        (prepare_without_return, "returns nothing. Did you forget `return`?"),
+        (lambda model, rate: prepare(keras.models.clone_model(model), rate), "given itself"),
+        (prepared_with(keras.optimizers.Adagrad), "the weights after two steps"),
+        (prepared_with(lambda rate: keras.optimizers.Nadam(rate, beta_1=0.8)), "after two steps"),
+        (prepared_with(loss=twice_the_cross_entropy), "Not right, the cross-entropy"),
         (prepared_with(loss="categorical_crossentropy"), "not one-hot"),
-        (prepared_with(metrics=()), "accuracy"),
+        (prepared_with(metrics=()), "The model reports `loss`"),
+        (prepared_with(metrics=["sparse_categorical_accuracy"]), "looks for `accuracy`"),
         (lambda model, rate: model, "not compiled"),
     ],
 }
@@ -276,8 +283,8 @@ def find_rate_on_copies(model, rates, x, y, valid, epochs):
         optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
         copy.compile(optimizer, loss=CE)
         optimizer.build(copy.trainable_variables)
-        for own, given in zip(optimizer.variables, model.optimizer.variables, strict=True):
-            own.assign(given)
+        for own, given in zip(optimizer.variables, model.optimizer.variables, strict=False):
+            own.assign(given)  # a new optimizer has no slots yet
         optimizer.learning_rate = rate
         copy.fit(x, y, epochs=epochs, verbose=0)
         loss = copy.evaluate(*valid, verbose=0, return_dict=True)["loss"]
@@ -285,32 +292,42 @@ def find_rate_on_copies(model, rates, x, y, valid, epochs):
     return np.float32(min(losses, key=losses.get))
 
 
-def find_rate_variant(mistake):
-    def variant(model, rates, x, y, valid, epochs):
-        variables = model.variables + model.optimizer.variables
-        found = [v.numpy() for v in variables]
-        losses = []
-        # A diverged run's weights are not numbers: those who go on begin with the rates that work.
-        for rate in rates[1:] if mistake == "going on" else rates:
-            model.optimizer.learning_rate = rate
-            for _ in range(epochs):
-                model.train_on_batch(x, y)
-            xy = (x, y) if mistake == "training loss" else valid
-            losses.append(model.test_on_batch(*xy, return_dict=True)["loss"])
-            if mistake != "going on":
-                for variable, value in zip(variables, found, strict=True):
-                    variable.assign(value)
-        if mistake == "going on":
-            losses = [np.nan, *losses]
-        if mistake == "weights":
-            model.train_on_batch(x, y)
-        if mistake == "optimizer":
-            model.optimizer.iterations.assign(0)
-        if mistake == "nan":
-            return rates[int(np.argmin(losses))]
-        if mistake == "index":
-            return int(np.nanargmin(losses)) + 2
-        return rates[int(np.nanargmin(losses))]
+def find_rate_of_what_is_built(model, rates, x, y, valid, epochs):
+    variables = model.variables + model.optimizer.variables
+    found = [v.numpy() for v in variables]
+    losses = []
+    for rate in rates:
+        model.optimizer.learning_rate = rate
+        history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
+        losses.append(history.history["val_loss"][-1])
+        for variable, value in zip(variables, found, strict=True):
+            variable.assign(value)
+    return rates[int(np.nanargmin(losses))]
+
+
+def find_rate_going_on(model, rates, x, y, valid, epochs):
+    best, lowest, found = None, np.inf, model.get_weights()
+    for rate in rates:
+        model.optimizer.learning_rate = rate
+        history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
+        if history.history["val_loss"][-1] < lowest:
+            best, lowest = rate, history.history["val_loss"][-1]
+    model.set_weights(found)
+    return best
+
+
+def find_rate_with(leave=None, pick=None):
+    def variant(model, *case):
+        best = find_rate(model, *case)
+        if leave == "weights":
+            model.train_on_batch(case[1], case[2])
+        if leave == "averages":
+            model(case[1], training=True)
+        if leave == "steps":
+            model.optimizer.iterations.assign_add(1)
+        if leave == "optimizer":
+            model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=CE)
+        return best if pick is None else pick(case[0], best)
 
     return variant
 
@@ -318,13 +335,15 @@ def find_rate_variant(mistake):
 FIND_RATE = {
     "right": [find_rate, find_rate_on_copies],
     "wrong": [
-        (find_rate_variant("nan"), "do not step over NaN"),
-        (find_rate_variant("training loss"), "by the training loss"),
-        (find_rate_variant("going on"), "Every rate goes on"),
-        (find_rate_variant("weights"), "weights are not as found"),
-        (find_rate_variant("optimizer"), "optimizer is not as found"),
-        (find_rate_variant("index"), "none of the `rates`"),
-        (lambda model, rates, *rest: rates[-1], "the last validation loss is lower"),
+        (find_rate_of_what_is_built, "leaves the optimizer changed"),
+        (find_rate_going_on, "leaves the optimizer changed"),
+        (find_rate_with("weights"), "changes the model"),
+        (find_rate_with("averages"), "moving averages count too"),
+        (find_rate_with("steps"), "leaves the optimizer changed"),
+        (find_rate_with("optimizer"), "another optimizer than before"),
+        (find_rate_with(pick=lambda rates, best: rates.index(best)), "none of the `rates`"),
+        (find_rate_with(pick=lambda rates, best: min(rates)), "the rate you choose: you give"),
+        (find_rate_with(pick=lambda rates, best: None if rates[0] > 9 else best), "no rate at all"),
     ],
 }
 
@@ -341,35 +360,42 @@ def train_with(**settings):
 
 
 def train_by_hand(model, x, y, valid, epochs, patience):
-    losses, best = [], None
-    for epoch in range(epochs):
-        model.train_on_batch(x, y)
-        losses.append(float(model.test_on_batch(*valid, return_dict=True)["loss"]))
-        if losses[-1] == min(losses):
-            best, weights = epoch, model.get_weights()
-        if epoch - best == patience:
+    best, history = np.inf, keras.callbacks.History()
+    history.history = {"loss": [], "val_loss": [], "val_accuracy": []}
+    for _ in range(epochs):
+        history.history["loss"].append(model.train_on_batch(x, y, return_dict=True)["loss"])
+        for name, value in model.test_on_batch(*valid, return_dict=True).items():
+            history.history[f"val_{name}"].append(value)
+        losses = history.history["val_loss"]
+        if losses[-1] < best:
+            best, weights = losses[-1], model.get_weights()
+        if len(losses) - 1 - np.argmin(losses) == patience:
             break
     model.set_weights(weights)
-    return {"val_loss": losses}
+    return history
 
 
 def train_on_a_split(model, x, y, valid, epochs, patience):
     return model.fit(x, y, epochs=epochs, validation_split=0.2, verbose=0)
 
 
-def train_to_the_end(model, x, y, valid, epochs, patience):
-    return fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
+def train_anew(model, *case):
+    model.compile(keras.optimizers.SGD(0.1), loss=CE, metrics=["accuracy"])
+    return train_with()(model, *case)
 
 
 TRAIN = {
     "right": [train_with(), train_by_hand],
     "wrong": [
-        (train_with(restore_best_weights=False), "of the last epoch"),
-        (train_with(monitor="loss"), "never stops early"),
-        (train_to_the_end, "never stops early"),
-        (train_with(patience=10), "at the wrong time"),
-        (train_on_a_split, "not those of this model"),
+        (train_with(monitor="loss"), "You watch the training loss"),
+        (train_with(restore_best_weights=False), "the weights of the last epoch"),
+        (train_with(patience=5), "the number of epochs with patience=2"),
+        (train_with(min_delta=0.02), "the number of epochs with patience=5"),
+        (train_on_a_split, "Not right, the first validation losses"),
+        (train_anew, "Not right, the first validation losses"),
+        (lambda *a: train_with()(*a).history, "You return the dict in the history"),
         (lambda *a: train_with()(*a).history["loss"], "Expected the history"),
+        (lambda *a: a[0].fit(a[1], a[2], verbose=0), "The history has no `val_loss`"),
     ],
 }
 
@@ -408,6 +434,14 @@ def mc_putting_averages_back(model, x, samples):
     return result
 
 
+def mc_with(std=np.std):
+    def variant(model, x, samples):
+        passes = passes_of(model, x, samples)
+        return passes.mean(axis=0), std(passes, axis=0)
+
+    return variant
+
+
 def mc_of_votes(model, x, samples):
     return summary(np.eye(3)[passes_of(model, x, samples).argmax(axis=-1)])
 
@@ -422,8 +456,13 @@ MC_PREDICT = {
     "wrong": [
         (mc_with_everything_in_training, "moved its averages"),
         (mc_putting_averages_back, "is in training mode too"),
-        (lambda m, x, n: summary(np.stack([m.predict(x, verbose=0)] * n)), "All passes are equal"),
-        (lambda *a: summary(passes_of(*a, kinds=layers.Dropout)), "All passes are equal"),
+        (lambda m, x, n: summary(np.stack([m.predict(x, verbose=0)] * n)), "those at inference"),
+        (lambda m, x, n: summary(np.repeat(passes_of(m, x, 1), n, axis=0)), "pass is repeated"),
+        (lambda *a: summary(passes_of(*a, kinds=layers.Dropout)), "of alpha dropout is off"),
+        (lambda *a: summary(passes_of(*a, kinds=layers.AlphaDropout)), "layer `Dropout` is off"),
+        (lambda *a: mc_with(std=np.var)(*a), "is the variance"),
+        (mc_with(std=lambda p, axis: p.std(axis=axis, ddof=1)), "divide by n, not by n − 1"),
+        (lambda m, x, n: mc_with()(m, x, 40), "yours shows one"),
         (mc_of_votes, "You average votes"),
         (mc_error_of_the_mean, "error of the mean"),
         (lambda *a: passes_of(*a).mean(axis=0), "Expected two arrays"),
@@ -481,10 +520,10 @@ class OwnCycle(keras.callbacks.Callback):
         self.record["momentum"].append(momentum)
 
 
-def own_cycle(**mistakes):
+def own_cycle(metrics=("accuracy",), **mistakes):
     def variant(model, max_lr, x, y, valid, epochs, batch_size):
         optimizer = keras.optimizers.SGD if mistakes.get("attribute") else Live
-        model.compile(optimizer(0.01, momentum=0.95), loss=CE)
+        model.compile(optimizer(0.01, momentum=0.95), loss=CE, metrics=metrics)
         cycle = OwnCycle(max_lr, **mistakes)
         history = model.fit(x, y, epochs=epochs, batch_size=batch_size, validation_data=valid,
                             callbacks=[cycle], verbose=0)  # fmt: skip
@@ -507,6 +546,10 @@ ONE_CYCLE = {
         (one_cycle_with(momentum=None), "has shape (0,)"),
         (one_cycle_with(nesterov=True), "Nesterov"),
         (record_of_epochs, "has shape (3,)"),
+        (own_cycle(metrics=[]), "The history has no `val_accuracy`"),
+        (lambda model, top, *more: one_cycle_with()(model, 0.05, *more), "are not those of one"),
+        (lambda *a: one_cycle_with()(*a[:5], 3, a[6]), "another number of epochs"),
+        (lambda *a: (one_cycle_with()(*a)[0].history, {}), "You return the dict"),
         (lambda *a: one_cycle_with()(*a)[0], "Expected two things"),
     ],
 }
