@@ -18,7 +18,7 @@ def accuracy(predicted, labels):
 
 function(
     TASKS, accuracy, title="Accuracy",
-    cases=[(rng(f"predicted {n}").integers(0, classes, n), rng(f"labels {n}").integers(0, classes, n))
+    cases=[tuple(rng(f"accuracy {n}").integers(0, classes, (2, n)))
            for n, classes in ((10, 2), (50, 3), (1000, 10), (2, 2))],
     hints=(
         "Comparing the two arrays with `==` gives True where they agree.",

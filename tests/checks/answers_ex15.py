@@ -31,20 +31,13 @@ def standardize_by_scikit_learn(*parts):
     ]
 
 
-def standardized_with(axis=0, *, mean=True, ddof=0, guard=None):
-    def variant(*parts):
-        center = parts[0].mean(axis=axis) if mean else 0
-        std = parts[0].std(axis=axis, ddof=ddof)
-        std = np.where(std > 1e-6, std, 1) if guard is None else std + guard
-        return [((x - center) / std).astype("float32") for x in parts]
-
-    return variant
+def standardize_with_guard(guard):
+    return lambda *parts: [(x - parts[0].mean(axis=0)) / (parts[0].std(axis=0) + np.float32(guard))
+                           for x in parts]  # fmt: skip
 
 
-def standardize_in_place(x_train, x_valid, x_test):
-    parts = (x_train, x_valid, x_test)
-    out = standardize(*parts)
-    for part, scaled in zip(parts, out, strict=True):
+def standardize_in_place(*parts):
+    for part, scaled in zip(parts, standardize(*parts), strict=True):
         part[...] = scaled
     return parts
 
@@ -52,13 +45,9 @@ def standardize_in_place(x_train, x_valid, x_test):
 STANDARDIZE = {
     "right": [standardize, standardize_by_scikit_learn],
     "wrong": [
-        (lambda *parts: [standardize(x, x, x)[0] for x in parts], "statistics of its own"),
-        (standardized_with(None), "for all pixels together"),
-        (standardized_with((0, 1, 2)), "for each colour"),
-        (standardized_with(mean=False), "do not subtract the mean"),
-        (standardized_with(ddof=1), "n − 1"),
-        (standardized_with(guard=0), "NaN"),
-        (standardized_with(guard=1e-7), "is no guard"),
+        (standardize_with_guard(0), "NaN"),
+        (standardize_with_guard(1e-7), "is no guard"),
+        (standardize_with_guard(0.1), "`x_train`: at "),
         (standardize_in_place, "changes its argument `x_train` in place"),
         (lambda *parts: [x.astype("float64") for x in standardize(*parts)], "float64"),
         (lambda *parts: standardize(*parts)[0], "Expected `x_train`"),
@@ -68,14 +57,18 @@ STANDARDIZE = {
 # The nets
 
 
-def stack(activation="swish", initializer="he_normal", *, n=20, units=100, end=(), out="softmax"):
-    return keras.Sequential([
-        keras.Input((32, 32, 3)),
-        layers.Flatten(),
-        *(layers.Dense(units, activation, kernel_initializer=initializer) for _ in range(n)),
-        *end,
-        layers.Dense(10, out),
-    ])  # fmt: skip
+def net(activation="swish", initializer="he_normal", **settings):
+    return lambda: mlp((32, 32, 3), 10, activation=activation, initializer=initializer, **settings)
+
+
+def stack(activation="selu", initializer="lecun_normal", *, each=(), end=(), out="softmax"):
+    """Return a Sequential model; `each` makes layers after every hidden one, `end` after the last."""
+    hidden = []
+    for _ in range(20):
+        hidden.append(layers.Dense(100, activation, kernel_initializer=initializer))
+        hidden += [make() for make in each]
+    ending = [*(make() for make in end), layers.Dense(10, out)]
+    return keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), *hidden, *ending])
 
 
 def functional(activation, initializer, *, dropout=0.0):
@@ -90,43 +83,35 @@ def functional(activation, initializer, *, dropout=0.0):
 
 
 class Subclassed(keras.Model):
-    """The output layer's weights come first in no list: layers are made in the order of use."""
+    """The output layer is made first, the others in the order of use."""
 
-    def __init__(self, *, norm=False, own_statistics=False):
+    def __init__(self, activation="silu", scale=2.0, *, norm=False, dropout=0.0):
         super().__init__()
-        he = keras.initializers.VarianceScaling
+        start = keras.initializers.VarianceScaling
+        self.out = layers.Dense(10, "softmax")
         self.hidden = [
-            layers.Dense(100, use_bias=not norm, kernel_initializer=he(2.0, "fan_in", "uniform"))
+            layers.Dense(100, use_bias=not norm, kernel_initializer=start(scale, "fan_in"))
             for _ in range(20)
         ]
         self.norms = [layers.BatchNormalization() for _ in range(20)] if norm else [None] * 20
-        self.out = layers.Dense(10, "softmax")
-        self.own_statistics = own_statistics
+        self.dropout = layers.AlphaDropout(dropout)
+        self.activation = keras.activations.get(activation)
 
     def call(self, x, training=False):
         h = keras.ops.reshape(x, (-1, 3072))
         for dense, norm in zip(self.hidden, self.norms, strict=True):
             h = dense(h)
-            if norm is not None:
-                h = norm(h, training=True if self.own_statistics else training)
-            h = keras.ops.silu(h)
-        return self.out(h)
+            h = self.activation(h if norm is None else norm(h, training=training))
+        return self.out(self.dropout(h, training=training))
 
 
-def normalised(order="before", *, bias=False, norm=layers.BatchNormalization, activation="swish"):
-    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten()])
-    for _ in range(20):
-        model.add(layers.Dense(100, use_bias=bias, kernel_initializer="he_normal"))
-        steps = [norm(), layers.Activation(activation)]
-        for step in steps if order == "before" else steps[::-1]:
-            model.add(step)
-    model.add(layers.Dense(10, "softmax"))
+def compiled():
+    model = net()()
+    model.compile("nadam", loss=CE)
     return model
 
 
-def same_numbers_everywhere():
-    return stack(initializer=keras.initializers.HeNormal(seed=3))
-
+ONE_NET = stack("swish", "he_normal")
 
 BUILD_BASELINE = {
     "right": [
@@ -135,32 +120,35 @@ BUILD_BASELINE = {
         lambda: Subclassed(),
     ],
     "wrong": [
-        (lambda: stack(initializer="glorot_uniform"), "Glorot's initialiser"),
-        (lambda: stack(initializer="lecun_normal"), "by LeCun's initialiser"),
-        (lambda: functional("swish", keras.initializers.RandomNormal), "variance"),
-        (same_numbers_everywhere, "the very same weights"),
-        (lambda: stack("relu"), "compute ReLU, not Swish"),
-        (lambda: stack(None), "no activation at all"),
-        (lambda: stack(n=19), "19 hidden dense layers"),
-        (lambda: stack(units=64), "64] units"),
-        (lambda: stack(out=None), "no class probabilities"),
-        (lambda: stack(end=[layers.Dropout(0.2)]), "is there dropout?"),
-        (lambda: cifar10_net("batch_norm"), "normalisation layers"),
+        (net(initializer="glorot_uniform"), "Glorot's initialiser"),
+        (net(initializer="lecun_normal"), "by LeCun's initialiser"),
+        (net(initializer=keras.initializers.RandomNormal(stddev=0.05)), "variance"),
+        (lambda: stack("swish", keras.initializers.HeNormal(seed=3)), "the very same weights"),
+        (net("softplus"), "Not right, the outputs at inference (20 times dense layer and Swish"),
+        (net(hidden=19), "19 hidden dense layers"),
+        (net(units=64), "64] units"),
+        (lambda: stack("swish", "he_normal", out=None), "no class probabilities"),
+        (net(alpha_dropout=0.2), "is there dropout?"),
+        (net(batch_norm=True), "normalisation layers"),
         (lambda: mlp((3072,), 10), "does not take images"),
-        (stack(), "pass the function that builds it"),
+        (lambda: ONE_NET, "The second call gives the weights of the first"),
+        (compiled, "Your function compiles the net"),
+        (ONE_NET, "pass the function that builds it"),
     ],
 }
 
 BUILD_BATCH_NORM = {
-    "right": [lambda: cifar10_net("batch_norm"), lambda: Subclassed(norm=True), normalised],
+    "right": [lambda: cifar10_net("batch_norm"), lambda: Subclassed(norm=True)],
     "wrong": [
-        (lambda: normalised("after"), "after the activation"),
-        (lambda: normalised(bias=True), "still have biases"),
-        (lambda: normalised(norm=layers.LayerNormalization), "no batch normalisation"),
-        (lambda: normalised(activation="relu"), "compute ReLU, not Swish"),
-        (lambda: Subclassed(norm=True, own_statistics=True), "depends on its neighbours"),
-        (lambda: cifar10_net("baseline"), "no batch normalisation"),
-        (lambda: stack(end=[layers.BatchNormalization()]), "1 of your 20"),
+        (
+            lambda: stack("swish", "he_normal", each=[layers.BatchNormalization]),
+            "still have biases",
+        ),
+        (lambda: stack("swish", "he_normal", each=[layers.LayerNormalization]), "no batch norm"),
+        (net("selu", batch_norm=True), "layer, normalisation, Swish"),
+        (net(batch_norm=True, alpha_dropout=0.5), "Not right, the outputs in training"),
+        (net(), "no batch normalisation"),
+        (lambda: stack("swish", "he_normal", end=[layers.BatchNormalization]), "1 of your 20"),
     ],
 }
 
@@ -168,13 +156,14 @@ BUILD_SELU = {
     "right": [
         lambda: cifar10_net("selu"),
         lambda: functional("selu", keras.initializers.LecunUniform),
+        lambda: Subclassed("selu", 1.0),
     ],
     "wrong": [
-        (lambda: stack("selu"), "by He's initialiser"),
-        (lambda: stack("selu", "glorot_normal"), "Glorot's initialiser"),
-        (lambda: stack("elu", "lecun_normal"), "compute ELU, not SELU"),
-        (lambda: normalised(activation="selu"), "normalisation layers"),
-        (lambda: stack("selu", "lecun_normal", end=[layers.AlphaDropout(0.1)]), "dropout?"),
+        (net("selu"), "by He's initialiser"),
+        (net("selu", "glorot_normal"), "Glorot's initialiser"),
+        (net("tanh", "lecun_normal"), "20 times dense layer and SELU"),
+        (net("selu", "lecun_normal", batch_norm=True), "normalisation layers"),
+        (net("selu", "lecun_normal", alpha_dropout=0.1), "dropout?"),
     ],
 }
 
@@ -184,31 +173,19 @@ class DropsAlways(layers.AlphaDropout):
         return super().call(inputs, training=True)
 
 
-def dropping_everywhere():
-    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten()])
-    for _ in range(20):
-        model.add(layers.Dense(100, "selu", kernel_initializer="lecun_normal"))
-        model.add(layers.AlphaDropout(0.1))
-    model.add(layers.Dense(10, "softmax"))
-    return model
-
-
-def selu_with(end):
-    return lambda: stack("selu", "lecun_normal", end=[end()] if end else ())
-
-
 BUILD_ALPHA_DROPOUT = {
     "right": [
         lambda: cifar10_net("alpha_dropout"),
         lambda: functional("selu", keras.initializers.LecunNormal, dropout=0.1),
     ],
     "wrong": [
-        (selu_with(lambda: layers.Dropout(0.1)), "ordinary dropout"),
-        (selu_with(lambda: layers.AlphaDropout(0.5)), "not with the rate"),
-        (selu_with(lambda: DropsAlways(0.1)), "dropout stays on"),
-        (selu_with(None), "nothing is random"),
-        (dropping_everywhere, "Do other layers drop units too?"),
-        (lambda: stack(end=[layers.AlphaDropout(0.1)]), "by He's initialiser"),
+        (lambda: stack(end=[lambda: layers.Dropout(0.1)]), "ordinary dropout"),
+        (lambda: stack(end=[lambda: layers.AlphaDropout(0.5)]), "not with the rate"),
+        (lambda: stack(end=[lambda: DropsAlways(0.1)]), "dropout stays on"),
+        (lambda: stack(), "nothing is random"),
+        (lambda: stack(each=[lambda: layers.AlphaDropout(0.1)]), "Do other layers drop units too?"),
+        (net(alpha_dropout=0.1), "by He's initialiser"),
+        (lambda: Subclassed("selu", 1.0, dropout=0.1), "called one after the other"),
     ],
 }
 
@@ -388,7 +365,6 @@ TRAIN = {
     "right": [train_with(), train_by_hand],
     "wrong": [
         (train_with(monitor="loss"), "You watch the training loss"),
-        (train_with(restore_best_weights=False), "the weights of the last epoch"),
         (train_with(patience=5), "the number of epochs with patience=2"),
         (train_with(min_delta=0.02), "the number of epochs with patience=5"),
         (train_on_a_split, "Not right, the first validation losses"),
