@@ -62,7 +62,7 @@ def net(activation="swish", initializer="he_normal", **settings):
 
 
 def stack(activation="selu", initializer="lecun_normal", *, each=(), end=(), out="softmax"):
-    """Return a Sequential model; `each` makes layers after every hidden one, `end` after the last."""
+    """`each` makes layers after every hidden one, `end` after the last."""
     hidden = []
     for _ in range(20):
         hidden.append(layers.Dense(100, activation, kernel_initializer=initializer))
@@ -204,10 +204,6 @@ def prepare_by_objects(model, learning_rate):
     return model
 
 
-def prepare_without_return(model, learning_rate):
-    prepare(model, learning_rate)
-
-
 def prepared_with(optimizer=keras.optimizers.Nadam, loss=CE, metrics=("accuracy",)):
     def variant(model, learning_rate):
         model.compile(optimizer(learning_rate), loss=loss, metrics=list(metrics))
@@ -223,7 +219,7 @@ def twice_the_cross_entropy(labels, p):
 PREPARE = {
     "right": [prepare, prepare_by_objects],
     "wrong": [
-        (prepare_without_return, "returns nothing. Did you forget `return`?"),
+        (lambda *a: prepare(*a) and None, "returns nothing. Did you forget `return`?"),
         (lambda model, rate: prepare(keras.models.clone_model(model), rate), "given itself"),
         (prepared_with(keras.optimizers.Adagrad), "the weights after two steps"),
         (prepared_with(lambda rate: keras.optimizers.Nadam(rate, beta_1=0.8)), "after two steps"),
@@ -238,18 +234,24 @@ PREPARE = {
 # The learning rate
 
 
-def find_rate(model, rates, x, y, valid, epochs):
-    model.optimizer.build(model.trainable_variables)
-    variables = model.variables + model.optimizer.variables
-    found = [v.numpy() for v in variables]
-    losses = []
-    for rate in rates:
-        model.optimizer.learning_rate = rate
-        history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=0)
-        losses.append(history.history["val_loss"][-1])
-        for variable, value in zip(variables, found, strict=True):
-            variable.assign(value)
-    return rates[int(np.nanargmin(losses))]
+def find_rate_with(build=True, leave=None, pick=lambda rates, losses: rates[np.nanargmin(losses)]):
+    def variant(model, rates, x, y, valid, epochs):
+        if build:
+            model.optimizer.build(model.trainable_variables)
+        variables = model.variables + model.optimizer.variables
+        found = [v.numpy() for v in variables]
+        losses = []
+        for rate in rates:
+            model.optimizer.learning_rate = rate
+            history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=0)
+            losses.append(history.history["val_loss"][-1])
+            for variable, value in zip(variables, found, strict=True):
+                variable.assign(value)
+        if leave is not None:
+            leave(model, x, y)
+        return pick(rates, losses)
+
+    return variant
 
 
 def find_rate_on_copies(model, rates, x, y, valid, epochs):
@@ -269,19 +271,6 @@ def find_rate_on_copies(model, rates, x, y, valid, epochs):
     return np.float32(min(losses, key=losses.get))
 
 
-def find_rate_of_what_is_built(model, rates, x, y, valid, epochs):
-    variables = model.variables + model.optimizer.variables
-    found = [v.numpy() for v in variables]
-    losses = []
-    for rate in rates:
-        model.optimizer.learning_rate = rate
-        history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
-        losses.append(history.history["val_loss"][-1])
-        for variable, value in zip(variables, found, strict=True):
-            variable.assign(value)
-    return rates[int(np.nanargmin(losses))]
-
-
 def find_rate_going_on(model, rates, x, y, valid, epochs):
     best, lowest, found = None, np.inf, model.get_weights()
     for rate in rates:
@@ -293,34 +282,25 @@ def find_rate_going_on(model, rates, x, y, valid, epochs):
     return best
 
 
-def find_rate_with(leave=None, pick=None):
-    def variant(model, *case):
-        best = find_rate(model, *case)
-        if leave == "weights":
-            model.train_on_batch(case[1], case[2])
-        if leave == "averages":
-            model(case[1], training=True)
-        if leave == "steps":
-            model.optimizer.iterations.assign_add(1)
-        if leave == "optimizer":
-            model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=CE)
-        return best if pick is None else pick(case[0], best)
-
-    return variant
+def another_optimizer(model, x, y):
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=CE)
 
 
 FIND_RATE = {
-    "right": [find_rate, find_rate_on_copies],
+    "right": [find_rate_with(), find_rate_on_copies],
     "wrong": [
-        (find_rate_of_what_is_built, "leaves the optimizer changed"),
+        (find_rate_with(build=False), "leaves the optimizer changed"),
         (find_rate_going_on, "leaves the optimizer changed"),
-        (find_rate_with("weights"), "changes the model"),
-        (find_rate_with("averages"), "moving averages count too"),
-        (find_rate_with("steps"), "leaves the optimizer changed"),
-        (find_rate_with("optimizer"), "another optimizer than before"),
-        (find_rate_with(pick=lambda rates, best: rates.index(best)), "none of the `rates`"),
-        (find_rate_with(pick=lambda rates, best: min(rates)), "the rate you choose: you give"),
-        (find_rate_with(pick=lambda rates, best: None if rates[0] > 9 else best), "no rate at all"),
+        (find_rate_with(leave=lambda model, x, y: model.train_on_batch(x, y)), "changes the model"),
+        (find_rate_with(leave=lambda model, x, y: model(x, training=True)), "moving averages"),
+        (find_rate_with(leave=lambda m, x, y: m.optimizer.iterations.assign(99)), "changed"),
+        (find_rate_with(leave=another_optimizer), "another optimizer than before"),
+        (find_rate_with(pick=lambda rates, losses: np.nanargmin(losses)), "none of the `rates`"),
+        (find_rate_with(pick=lambda rates, losses: min(rates)), "the rate you choose: you give"),
+        (
+            find_rate_with(pick=lambda rates, losses: rates[losses.index(min(losses))]),
+            "at which training diverged",
+        ),
     ],
 }
 
@@ -399,48 +379,36 @@ def mc_by_the_course(model, x, samples):
     return prediction.mean, prediction.std
 
 
-def mc_with_everything_in_training(model, x, samples):
-    return summary(np.stack([np.asarray(model(x, training=True)) for _ in range(samples)]))
-
-
-def mc_putting_averages_back(model, x, samples):
-    weights = model.get_weights()
-    result = mc_with_everything_in_training(model, x, samples)
-    model.set_weights(weights)
-    return result
-
-
-def mc_with(std=np.std):
+def mc_with(std=np.std, kinds=DROPOUTS, change=lambda passes: passes):
     def variant(model, x, samples):
-        passes = passes_of(model, x, samples)
+        passes = change(passes_of(model, x, samples, kinds=kinds))
         return passes.mean(axis=0), std(passes, axis=0)
 
     return variant
 
 
-def mc_of_votes(model, x, samples):
-    return summary(np.eye(3)[passes_of(model, x, samples).argmax(axis=-1)])
-
-
-def mc_error_of_the_mean(model, x, samples):
-    mean, std = summary(passes_of(model, x, samples))
-    return mean, std / np.sqrt(samples)
+def mc_in_training(model, x, samples, *, back=False):
+    weights = model.get_weights()
+    passes = np.stack([np.asarray(model(x, training=True)) for _ in range(samples)])
+    if back:
+        model.set_weights(weights)
+    return summary(passes)
 
 
 MC_PREDICT = {
-    "right": [lambda *a: summary(passes_of(*a)), mc_by_the_course],
+    "right": [mc_with(), mc_by_the_course],
     "wrong": [
-        (mc_with_everything_in_training, "moved its averages"),
-        (mc_putting_averages_back, "is in training mode too"),
-        (lambda m, x, n: summary(np.stack([m.predict(x, verbose=0)] * n)), "those at inference"),
-        (lambda m, x, n: summary(np.repeat(passes_of(m, x, 1), n, axis=0)), "pass is repeated"),
-        (lambda *a: summary(passes_of(*a, kinds=layers.Dropout)), "of alpha dropout is off"),
-        (lambda *a: summary(passes_of(*a, kinds=layers.AlphaDropout)), "layer `Dropout` is off"),
-        (lambda *a: mc_with(std=np.var)(*a), "is the variance"),
-        (mc_with(std=lambda p, axis: p.std(axis=axis, ddof=1)), "divide by n, not by n − 1"),
-        (lambda m, x, n: mc_with()(m, x, 40), "yours shows one"),
-        (mc_of_votes, "You average votes"),
-        (mc_error_of_the_mean, "error of the mean"),
+        (mc_in_training, "moved its averages"),
+        (lambda *a: mc_in_training(*a, back=True), "is in training mode too"),
+        (mc_with(kinds=()), "those at inference"),
+        (mc_with(change=lambda p: np.repeat(p[:1], len(p), axis=0)), "one random pass is repeated"),
+        (mc_with(kinds=layers.Dropout), "of alpha dropout is off"),
+        (mc_with(kinds=layers.AlphaDropout), "layer `Dropout` is off"),
+        (mc_with(np.var), "is the variance"),
+        (mc_with(lambda p, axis: p.std(axis=axis, ddof=1)), "divide by n, not by n − 1"),
+        (lambda model, x, n: mc_with()(model, x, 40), "yours shows one"),
+        (mc_with(change=lambda p: np.eye(3)[p.argmax(axis=-1)]), "You average votes"),
+        (mc_with(lambda p, axis: p.std(axis=axis) / len(p) ** 0.5), "error of the mean"),
         (lambda *a: passes_of(*a).mean(axis=0), "Expected two arrays"),
         (lambda *a: summary(passes_of(*a).sum(axis=0)), "has shape"),
     ],
