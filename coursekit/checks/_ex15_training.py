@@ -25,8 +25,10 @@ def classifier(name: str, *sizes: int, norm: bool = False) -> Any:
 
     make, layers = keras.layers, [keras.Input(sizes[:1])]
     for n in sizes[1:-1]:
-        layers += [make.Dense(n), *[make.BatchNormalization()] * norm, make.Activation("tanh")]
-    model = keras.Sequential([*layers, make.Dense(sizes[-1], "softmax")])
+        layers += [make.Dense(n, name="hidden"), make.Activation("tanh", name="tanh")]
+        layers[-1:-1] = [make.BatchNormalization(name="norm")] * norm
+    output = make.Dense(sizes[-1], "softmax", name="output")
+    model = keras.Sequential([*layers, output], name="model")
     return give_weights(model, name, 0.3)
 
 
@@ -146,10 +148,10 @@ def _to_search() -> tuple[Any, ...]:
 
     x, y, *_ = _problem(113, 30)
     old, new = classifier("find_rate", 6, 3), classifier("find_rate", 6, 8, 3, norm=True)
-    old.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=_CE, metrics=["accuracy"])
+    old.compile(keras.optimizers.SGD(0.01, 0.9, name="sgd"), loss=_CE, metrics=["accuracy"])
     old.optimizer.build(old.trainable_variables)
     old.train_on_batch(x, y)
-    new.compile(keras.optimizers.Adam(0.01), loss=_CE, metrics=["accuracy"])
+    new.compile(keras.optimizers.Adam(0.01, name="adam"), loss=_CE, metrics=["accuracy"])
     return old, new
 
 
@@ -249,7 +251,7 @@ def train(answer: Any) -> dict[str, Any]:
     x, y, *valid = _problem(7, 20, 60)
     model, start = _for_own_training() if hasattr(answer, "own") else _to_train()
     seen: dict[str, Any] = {}
-    for patience, epochs in ((5, 60), (2, 60), (50, 25)):
+    for patience, epochs in ((5, 30), (2, 30), (50, 20)):
         for variable, value in start:
             variable.assign(value)
         logs = logs_of(call(answer, model, x, y, tuple(valid), epochs, patience))

@@ -10,7 +10,7 @@ from coursekit.nets.builders import cifar10_net, mlp
 from coursekit.training import fit
 from coursekit.training.one_cycle import OneCycle
 
-layers = keras.layers
+layers, ops = keras.layers, keras.ops
 CE = "sparse_categorical_crossentropy"
 
 # Standardised images
@@ -48,7 +48,7 @@ STANDARDIZE = {
         (standardize_with_guard(0), "NaN"),
         (standardize_with_guard(1e-7), "is no guard"),
         (standardize_with_guard(0.1), "`x_train`: at "),
-        (standardize_in_place, "changes its argument `x_train` in place"),
+        (standardize_in_place, "in place; work on a copy"),
         (lambda *parts: [x.astype("float64") for x in standardize(*parts)], "float64"),
         (lambda *parts: standardize(*parts)[0], "Expected `x_train`"),
     ],
@@ -345,7 +345,7 @@ TRAIN = {
     "right": [train_with(), train_by_hand],
     "wrong": [
         (train_with(monitor="loss"), "You watch the training loss"),
-        (train_with(patience=5), "the number of epochs with patience=2"),
+        (train_with(patience=5), "the number of epochs with patience=2, epochs=30: you"),
         (train_with(min_delta=0.02), "the number of epochs with patience=5"),
         (train_on_a_split, "Not right, the first validation losses"),
         (train_anew, "Not right, the first validation losses"),
@@ -517,7 +517,10 @@ GOOD = predictions()
 COMPARISON = {
     "right": [
         [GOOD, LABELS],
-        [{name: values.astype("float32") for name, values in GOOD.items()}, LABELS.astype("int32")],
+        [
+            {name: ops.cast(values, "float32") for name, values in GOOD.items()},
+            LABELS.astype("int32"),
+        ],
     ],
     "wrong": [
         ([{k: v for k, v in GOOD.items() if k != "mc_dropout"}, LABELS], "no entry `mc_dropout`"),
