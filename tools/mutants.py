@@ -225,7 +225,12 @@ class Answers:
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
         with contextlib.redirect_stdout(io.StringIO()):
             for i, cell in enumerate(self.cells):
-                self._define(cell.source, whole=i == 0 or bool(named(cell, "task")))
+                try:
+                    self._define(cell.source, whole=i == 0 or bool(named(cell, "task")))
+                except (Exception, TimeUp):
+                    if i == 0:
+                        raise
+                    del self.tasks[named(cell, "task")]  # it needs what other cells train
 
     def _define(self, source: str, *, whole: bool) -> None:
         """Run a cell; of one that is neither set-up nor task, what defines names in a moment."""
@@ -233,7 +238,7 @@ class Answers:
         for statement in ast.parse(source).body:
             if whole or (isinstance(statement, kinds) and not source.startswith("ex.")):
                 try:
-                    with time_limit(20):
+                    with time_limit(300 if whole else 20):
                         exec(_compiled(ast.Module([statement], [])), self.namespace)
                 except (Exception, TimeUp):
                     if whole:

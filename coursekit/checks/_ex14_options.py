@@ -77,6 +77,38 @@ DROPOUT = {
     },
 }
 
+_UNFIT = {
+    "softmax": "makes the units of a layer compete for a sum of 1: it is made for outputs.",
+    "linear": "has no bend, and any number of linear layers is one linear layer.",
+    "sigmoid": "saturates on both sides and its slope is at most 0.25: gradients vanish.",
+    "tanh": "saturates on both sides, and is slower to compute than a bend at 0.",
+    "softplus": "is never near 0 for the mean of its outputs, and takes an exp and a log.",
+}
+_DRIFT = "holds neither mean nor spread of the layers in place; over sixty layers they drift."
+_EXP = "takes an exponential, which costs time."
+_HIDDEN: dict[str, dict[str, str | None]] = {
+    "shallow": {
+        "relu": None,
+        "leaky_relu": "works too, but in a shallow net few units die, so its slope cures nothing "
+        "here. There is a simpler default.",
+        "selu": "has its advantage in deep plain stacks; a shallow net does not need it.",
+        "swish": "shows its advantage in deeper nets; a shallow one can have it simpler.",
+    },
+    "deep": {
+        "relu": "works, but a smooth function that lets a little of the negative side through "
+        "usually does better in a deep net.",
+        "leaky_relu": "is the choice where every microsecond counts; you can afford better.",
+        "selu": "normalises itself, and batch normalisation destroys that.",
+        "swish": None,
+    },
+    "plain": {"relu": _DRIFT, "leaky_relu": _DRIFT, "selu": None, "swish": _DRIFT},
+    "fast": {
+        "relu": "is fast, but its flat side is what the units die on.",
+        "leaky_relu": None,
+        "selu": _EXP,
+        "swish": _EXP,
+    },
+}
 _RANGE = {
     "relu": "from 0 up",
     "leaky_relu": "of both signs, without bounds",
@@ -89,73 +121,19 @@ _RANGE = {
     "linear": "of both signs, without bounds",
 }
 _OUTPUTS = {
-    "classes": ("ten probabilities that sum to 1", {"softmax"}),
-    "spam": ("one probability for a single unit", {"sigmoid"}),
-    "angle": ("any value from −1 to 1, no other", {"tanh"}),
-    "degrees": ("any number, of either sign", {"linear"}),
-    "waiting": ("a number of at least 0", {"softplus", "relu"}),
+    "classes": ("ten probabilities that sum to 1", "softmax"),
+    "spam": ("one probability for a single unit", "sigmoid"),
+    "angle": ("any value from −1 to 1, no other", "tanh"),
+    "degrees": ("any number, of either sign", "linear"),
+    "waiting": ("a number of at least 0", "softplus relu"),
 }
-_UNFIT_FOR_HIDDEN = {
-    "softmax": "softmax makes the units of a layer compete for a sum of 1: made for outputs.",
-    "linear": "without a bend between them, any number of linear layers is one linear layer.",
-    "sigmoid": "it saturates on both sides and its slope is at most 0.25: gradients vanish.",
-    "tanh": "it saturates on both sides, and is slower to compute than a bend at 0.",
-    "softplus": "it is never near 0 for the mean of its outputs, and takes an exp and a log.",
+ACTIVATIONS = {
+    case: {name: reason and f"{name} {reason}" for name, reason in (own | _UNFIT).items()}
+    for case, own in _HIDDEN.items()
+} | {
+    case: {
+        name: None if name in right.split() else f"{name} gives values {range_}; wanted: {needed}."
+        for name, range_ in _RANGE.items()
+    }
+    for case, (needed, right) in _OUTPUTS.items()
 }
-_HIDDEN = {
-    "shallow": (
-        {"relu"},
-        {
-            "leaky_relu": "works too, but in a shallow net few units die, so its slope cures "
-            "nothing here. There is a simpler default.",
-            "selu": "its advantage is deep plain stacks; a shallow net does not need it.",
-            "swish": "its advantage shows in deeper nets; a shallow one can have it simpler.",
-        },
-    ),
-    "deep": (
-        {"swish"},
-        {
-            "relu": "works, but a smooth function that lets a little of the negative side through "
-            "usually does better in a deep net.",
-            "leaky_relu": "is the choice where every microsecond counts; you can afford better.",
-            "selu": "batch normalisation destroys the self-normalisation it is made for.",
-        },
-    ),
-    "plain": (
-        {"selu"},
-        {
-            "relu": "nothing here holds mean and spread of the layers in place; over sixty layers "
-            "they drift.",
-            "leaky_relu": "nothing here holds mean and spread of sixty layers in place.",
-            "swish": "nothing here holds mean and spread of sixty layers in place.",
-        },
-    ),
-    "fast": (
-        {"leaky_relu"},
-        {
-            "relu": "it is fast, but its flat side is what the units die on.",
-            "selu": "it takes an exponential, which costs time.",
-            "swish": "it takes an exponential, which costs time.",
-        },
-    ),
-}
-
-
-def _activation_cases() -> dict[str, dict[str, str | None]]:
-    cases: dict[str, dict[str, str | None]] = {}
-    for case, (right, reasons) in _HIDDEN.items():
-        cases[case] = {
-            name: None if name in right else f"{name}: {(_UNFIT_FOR_HIDDEN | reasons)[name]}"
-            for name in _RANGE
-        }
-    for case, (needed, right) in _OUTPUTS.items():
-        cases[case] = {
-            name: None
-            if name in right
-            else f"{name} gives values {_RANGE[name]}; wanted: {needed}."
-            for name in _RANGE
-        }
-    return cases
-
-
-ACTIVATIONS = _activation_cases()

@@ -6,27 +6,71 @@ functional and a subclassed model that do the same are equally right. See the `_
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from coursekit.checks import _ex15_builders as builders
 from coursekit.checks import _ex15_training as training
 from coursekit.checks._ex15_dropout import check_mc_predict
+from coursekit.checks._ex15_nets import Net, layer, stack
 from coursekit.checks._ex15_one_cycle import check_one_cycle
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
+from coursekit.checks.kit.behaviour import behaviour
 from coursekit.checks.kit.calling import call
-from coursekit.checks.kit.compare import rng
-from coursekit.checks.kit.values import array, describe
+from coursekit.checks.kit.compare import agree, rng
+from coursekit.checks.kit.values import array, describe, parts
 
 TASKS = TaskList(15, "CIFAR-10 study")
 WAYS = ("baseline", "batch_norm", "selu", "alpha_dropout", "mc_dropout", "one_cycle")
 _PARTS = ("x_train", "x_valid", "x_test")
 
 
+def _standardized(
+    *images: np.ndarray, by: Any = None, axis: Any = 0, ddof: int = 0, mean: int = 1, power: int = 1
+) -> list[np.ndarray]:
+    source = (images[0] if by is None else by).astype(float)
+    center, std = mean * source.mean(axis=axis), source.std(axis=axis, ddof=ddof) ** power
+    std = np.where(std < 1e-6, 1, std)
+    return [((part - center) / std).astype("float32") for part in images]
+
+
+_STANDARDIZED = {
+    "One mean and one standard deviation for all pixels together: each pixel has its own.":
+        partial(_standardized, axis=None),
+    "One mean and one standard deviation for each colour: each pixel has its own.":
+        partial(_standardized, axis=(0, 1, 2)),
+    "Your statistics come from all parts together: the test images must not be looked at.":
+        lambda *images: _standardized(*images, by=np.concatenate(images)),
+    "Each part has statistics of its own, so the same image gives other numbers in training and in "
+    "testing. The training part's serve for all.":
+        lambda *images: [_standardized(part)[0] for part in images],
+    "You divide by n − 1; over the images it is n.": partial(_standardized, ddof=1),
+    "You divide by the variance, not the standard deviation.": partial(_standardized, power=2),
+    "You subtract the mean and do not divide.": partial(_standardized, power=0),
+    "You divide and do not subtract the mean.": partial(_standardized, mean=0),
+}  # fmt: skip
+
+
+def _images(constant: float | None = None, later: float = 0) -> tuple[np.ndarray, ...]:
+    """Return three parts; one pixel may be constant in training, and `later` more in the test."""
+    draw, shape = rng("standardize"), (4, 5, 3)
+    spread, level = draw.uniform(0.05, 0.3, shape), draw.uniform(0.2, 0.8, shape)
+    images = [
+        (level + shift + spread * draw.normal(size=(n, *shape))).astype("float32")
+        for n, shift in ((40, 0.0), (15, 0.2), (12, -0.3))
+    ]
+    if constant is not None:
+        for part in images:
+            part[:, 0, 0] = constant
+        images[2][:, 0, 0] += later
+    return tuple(images)
+
+
 @TASKS.task(
     "Standardised images",
+    mistakes=_STANDARDIZED,
     hints=(
         "One mean and one standard deviation for each of the 32·32·3 pixels: over which axis?",
         "Compute both from `x_train` alone and use them for all three parts. Where the standard "
@@ -35,115 +79,64 @@ _PARTS = ("x_train", "x_valid", "x_test")
 )
 def standardize(answer: Any) -> None:
     """Three parts, each with the training part's statistics per pixel."""
-    draw = rng("standardize")
-    spread = draw.uniform(0.05, 0.3, size=(4, 4, 3))
-    level = draw.uniform(0.2, 0.8, size=(4, 4, 3))
-    parts = [
-        (level + shift + spread * draw.normal(size=(n, 4, 4, 3))).astype("float32")
-        for n, shift in ((40, 0.0), (15, 0.2), (12, -0.3))
-    ]
-    got = _three(call(answer, *parts), parts)
-    mean, std = parts[0].mean(axis=0, dtype=float), parts[0].std(axis=0, dtype=float)
-    _compare_standardised(got, parts, mean, std)
-    for constant in (0.0, 0.5):
-        for part in parts:
-            part[:, 0, 0] = constant
-        got = _three(call(answer, *parts), parts)
-        if any(np.abs(part[:, 0, 0]).max() > 1e-4 for part in got):
-            raise Wrong("A pixel that is the same in all images must become 0.")
-    parts[2][:, 0, 0] = 0.75
-    got = _three(call(answer, *parts), parts)
-    if np.abs(got[2][:, 0, 0]).max() > 10:
+    read = parts(*_PARTS, read=partial(array, dtype="float32"))
+    compare = partial(agree, answer, lambda *images: tuple(_standardized(*images)), rtol=2e-3)
+    compare([_images()], read=read, names=_PARTS, mistakes=_STANDARDIZED)
+    constant = "A pixel that is the same in all images must become 0."
+    compare([_images(0.0), _images(0.5)], read=read, names=_PARTS, otherwise=constant)
+    largest = float(np.abs(read(call(answer, *_images(0.5, 0.25)))[2][:, 0, 0]).max())
+    if largest > 10:
         raise Wrong(
             "A pixel that is constant in training and a little different in another part becomes "
-            f"{np.abs(got[2][:, 0, 0]).max():.2g}: a tiny number added to a standard deviation of "
-            "0 is no guard."
+            f"{largest:.2g}: a tiny number in place of a standard deviation of 0 is no guard."
         )
 
 
-def _three(result: Any, parts: list[np.ndarray]) -> list[np.ndarray]:
-    if not isinstance(result, (tuple, list)) or len(result) != 3:
-        raise Wrong(f"Expected the three parts, got {describe(result)}.")
-    return [
-        array(value, f"Your `{name}`", shape=part.shape, dtype="float32")
-        for value, name, part in zip(result, _PARTS, parts, strict=True)
-    ]
+_LONG: dict[str, Any] = {"seconds": 120.0}
 
 
-def _compare_standardised(
-    got: list[np.ndarray], parts: list[np.ndarray], mean: np.ndarray, std: np.ndarray
-) -> None:
-    def are(mean: Any, std: Any) -> bool:
-        return all(
-            np.allclose(g, (part - mean) / std, rtol=2e-3, atol=2e-3)
-            for g, part in zip(got, parts, strict=True)
-        )
-
-    if are(mean, std):
-        return
-    train, everything = parts[0].astype(float), np.concatenate(parts).astype(float)
-    for wrong, reason in (
-        (
-            (train.mean(), train.std()),
-            "One mean and one standard deviation for all pixels together: each pixel has its own.",
-        ),
-        (
-            (train.mean(axis=(0, 1, 2)), train.std(axis=(0, 1, 2))),
-            "One mean and one standard deviation for each colour: each pixel has its own.",
-        ),
-        (
-            (everything.mean(axis=0), everything.std(axis=0)),
-            "Your statistics come from all parts together: the test images must not be looked at.",
-        ),
-        ((mean, train.std(axis=0, ddof=1)), "You divide by n − 1; over the images it is n."),
-        ((mean, train.var(axis=0)), "You divide by the variance, not the standard deviation."),
-        ((mean, 1.0), "You subtract the mean and do not divide."),
-        ((0.0, std), "You divide and do not subtract the mean."),
-    ):
-        if are(*wrong):
-            raise Wrong(reason)
-    own = [
-        (part - part.mean(axis=0, dtype=float)) / part.std(axis=0, dtype=float) for part in parts
-    ]
-    if all(np.allclose(g, o, rtol=2e-3, atol=2e-3) for g, o in zip(got, own, strict=True)):
-        raise Wrong(
-            "Each part has statistics of its own, so the same image gives other numbers in "
-            "training and in testing. The training part's serve for all."
-        )
-    raise Wrong("The parts are not standardised with the training part's statistics per pixel.")
+def _computing(right: str, *wrong: str | None, **settings: Any) -> dict[str, Any]:
+    """Return the mistakes in the activation: reason → a function that builds such a net."""
+    return {
+        f"Your hidden layers compute {name or 'no activation at all'}, not {right}.":
+            partial(stack, name and name.lower(), **settings)
+        for name in wrong
+    }  # fmt: skip
 
 
-@TASKS.task(
-    "8a: the baseline",
-    seconds=120.0,
+@behaviour(
+    TASKS, title="8a: the baseline", right=stack, rtol=0.01, **_LONG,
     hints=(
         "`keras.Input((32, 32, 3))`, then flatten, then a loop of 20 dense layers, then the output "
         "with ten classes and a softmax.",
         'Keras knows both by name: `activation="swish"` and `kernel_initializer="he_normal"`.',
     ),
-)
-def build_baseline(answer: Any) -> None:
-    """A function that returns the net of 20 hidden layers of 100 units, He and Swish."""
-    builders.check_baseline(answer)
+    mistakes=_computing("Swish", "ReLU", "GELU", None),
+)  # fmt: skip
+def build_baseline(answer: Any) -> dict[str, np.ndarray]:
+    """The net of 20 hidden layers of 100 units, He and Swish, a new one at every call."""
+    net = Net(answer)
+    net.require_plain("the baseline")
+    net.require_start("He")
+    if net.model.compiled:
+        raise Wrong("Your function compiles the net; leave that to task 3.")
+    if {id(weight) for weight in net.model.weights} & {id(w) for w in call(answer).weights}:
+        raise Wrong("The second call gives the weights of the first; every call must make a net.")
+    return net.shown("Swish", "dense layer and Swish")
 
 
-@TASKS.task(
-    "8b: Nadam",
-    seconds=120.0,
+prepare = behaviour(
+    TASKS, title="8b: Nadam", right=training.compiled(), mistakes=training.PREPARE, **_LONG,
     hints=(
         "`model.compile(optimizer=…, loss=…, metrics=[…])`.",
         "The labels are whole numbers, so the loss is `sparse_categorical_crossentropy`; the model "
         "ends in a softmax already.",
     ),
-)
-def prepare(answer: Any) -> None:
-    """(model, rate): compiled with Nadam, cross-entropy and accuracy."""
-    training.check_prepare(answer)
+)(training.prepare)  # fmt: skip
 
-
-@TASKS.task(
-    "8b: a good learning rate",
-    seconds=120.0,
+find_rate = behaviour(
+    TASKS, title="8b: a good learning rate", right=training.searched(),
+    mistakes=training.FIND_RATE, **_LONG,
     hints=(
         "Before the first rate keep a copy of every variable; before each further rate, and at the "
         "end, assign it back.",
@@ -151,73 +144,96 @@ def prepare(answer: Any) -> None:
         "its own once it is built: `model.optimizer.build(model.trainable_variables)`.",
         "`np.nanargmin` finds the place of the smallest number and steps over NaN.",
     ),
-)
-def find_rate(answer: Any) -> None:
-    """(model, rates, x, y, valid, epochs): the best rate, the model as found."""
-    training.check_find_rate(answer)
+)(training.find_rate)  # fmt: skip
 
-
-@TASKS.task(
-    "8b: early stopping",
-    seconds=120.0,
+train = behaviour(
+    TASKS, title="8b: early stopping", right=training.stopped(), mistakes=training.TRAIN, **_LONG,
     hints=(
         "`keras.callbacks.EarlyStopping` watches `val_loss` unless told otherwise.",
         "It has two arguments that you need: `patience`, and one that brings the best weights "
         "back.",
     ),
-)
-def train(answer: Any) -> None:
-    """(model, x, y, valid, epochs, patience): the history; the model has its best weights."""
-    training.check_train(answer)
+)(training.train)  # fmt: skip
+
+_NORM = partial(layer, "BatchNormalization")
 
 
-@TASKS.task(
-    "8c: batch normalisation",
-    seconds=120.0,
+@behaviour(
+    TASKS, title="8c: batch normalisation", right=partial(stack, norm=_NORM), rtol=0.01, **_LONG,
     hints=(
         "Three layers in place of one: the sums, their normalisation, the activation. In which "
         "order?",
         "`keras.layers.Dense(…, use_bias=False)`, `keras.layers.BatchNormalization()`, "
         '`keras.layers.Activation("swish")`.',
     ),
-)
-def build_batch_norm(answer: Any) -> None:
+    mistakes={
+        "You normalise after the activation; the task wants it before.":
+            partial(stack, norm=_NORM, after=True),
+        "At inference your net normalises with the statistics of the batch it is given, so a "
+        "prediction depends on its neighbours. It must use the moving averages.":
+            partial(stack, norm=partial(_NORM, training=True)),
+        "In training your net normalises with the moving averages, not the batch's.":
+            partial(stack, norm=partial(_NORM, trainable=False)),
+        **_computing("Swish", "ReLU", None, norm=_NORM),
+    },
+)  # fmt: skip
+def build_batch_norm(answer: Any) -> dict[str, np.ndarray]:
     """The baseline with batch normalisation before each activation, without useless biases."""
-    builders.check_batch_norm(answer)
+    net = Net(answer)
+    net.require_norms()
+    net.require_start("He")
+    return net.shown("Swish", "dense layer, normalisation, Swish")
 
 
-@TASKS.task(
-    "8d: a net that normalises itself",
-    seconds=120.0,
+_LECUN = {"initializer": "lecun_normal"}
+
+
+def _self_normalising(answer: Any) -> Net:
+    net = Net(answer)
+    net.require_plain("a self-normalising net")
+    net.require_start("LeCun")
+    return net
+
+
+@behaviour(
+    TASKS, title="8d: a net that normalises itself", right=partial(stack, "selu", **_LECUN),
+    mistakes=_computing("SELU", "ELU", "Swish", None, **_LECUN), rtol=0.01, **_LONG,
     hints=(
         "The baseline's loop with another activation and the initialiser that belongs to it; no "
         "other layer.",
         "SELU goes with LeCun's normal initialiser, variance 1/fan_in: "
         '`kernel_initializer="lecun_normal"`.',
     ),
-)
-def build_selu(answer: Any) -> None:
+)  # fmt: skip
+def build_selu(answer: Any) -> dict[str, np.ndarray]:
     """A plain stack with SELU and LeCun's initialiser."""
-    builders.check_selu(answer)
+    return _self_normalising(answer).shown("SELU", "dense layer and SELU")
 
 
-@TASKS.task(
-    "8e: alpha dropout",
-    seconds=120.0,
+_DROP = {"end": partial(layer, "AlphaDropout", 0.1), **_LECUN}
+
+
+@behaviour(
+    TASKS, title="8e: alpha dropout", right=partial(stack, "selu", **_DROP),
+    mistakes=_computing("SELU", "ELU", "Swish", **_DROP), rtol=0.01, **_LONG,
     hints=(
         "The net of 8d with one more layer, between the last hidden layer and the output.",
         "`keras.layers.AlphaDropout(rate)`. Ordinary dropout sets units to 0, which for SELU is "
         "not its lowest value.",
     ),
-)
-def build_alpha_dropout(answer: Any) -> None:
+)  # fmt: skip
+def build_alpha_dropout(answer: Any) -> dict[str, np.ndarray]:
     """The self-normalising net with alpha dropout of rate 0.1 before its output."""
-    builders.check_alpha_dropout(answer)
+    net = _self_normalising(answer)
+    seen = net.shown("SELU", "dense layer and SELU", training=False)
+    net.require_alpha_dropout(0.1)
+    net.require_chain()
+    return seen
 
 
 @TASKS.task(
     "8e: Monte Carlo dropout",
-    seconds=120.0,
+    **_LONG,
     hints=(
         "A model's layers can be called one by one: `h = layer(h, training=…)` for each in "
         "`model.layers`. For which of them should `training` be True?",
@@ -232,7 +248,7 @@ def mc_predict(answer: Any) -> None:
 
 @TASKS.task(
     "8f: 1cycle",
-    seconds=120.0,
+    **_LONG,
     hints=(
         "Compile with `keras.optimizers.SGD` and a momentum, then train with the callback "
         "`ck.callbacks.OneCycle(max_lr)`.",

@@ -93,9 +93,8 @@ ex.standardize(standardize)
 
 # %%
 if ex.is_correct("standardize"):
-    x_train, x_valid, x_test = standardize(
-        data.x_train, data.x_valid[:n_valid], data.x_test[:n_test]
-    )
+    parts = standardize(data.x_train, data.x_valid[:n_valid], data.x_test[:n_test])
+    x_train, x_valid, x_test = map(np.asarray, parts)
 else:  # the course's own, so that you can go on
     scaled = data.standardized()
     x_train, x_valid, x_test = scaled.x_train, scaled.x_valid[:n_valid], scaled.x_test[:n_test]
@@ -142,7 +141,7 @@ ex.build_baseline(build_baseline)
 # ### Task 3: compile with Nadam
 #
 # Nadam is Adam with Nesterov momentum. Compile the model with it, with the cross-entropy for
-# labels that are whole numbers, and with the accuracy as metric.
+# labels that are whole numbers, and with the metric `"accuracy"`. Return the model.
 
 
 # %% tags=["task:prepare"]
@@ -170,7 +169,8 @@ ex.prepare(prepare)
 #
 # - Every rate begins with the weights, and with the optimizer, **as found**, and that is how you
 #   leave them at the end. So the search can come before the training and changes nothing in it.
-#   (The rate itself may stay at any value.)
+#   (The rate itself may stay at any value. One number of Nadam's is in no list and goes on too; it
+#   only makes the first few steps smaller.)
 # - With a rate far too high the loss is NaN. Such a rate must never be chosen.
 #
 # `model` is compiled. `ck.fit(model, x, y, epochs=…, validation_data=valid, verbose=0, seed=0)`
@@ -207,7 +207,7 @@ ex.find_rate(find_rate)
 #
 # Train the compiled model as it comes, for at most `epochs` epochs. Stop when the validation loss
 # has not been lower than its best for `patience` epochs in a row, and **go back to the weights of
-# the best epoch**. Return the history.
+# the best epoch**. Return the history, as `fit` does.
 
 
 # %% tags=["task:train"]
@@ -240,7 +240,9 @@ models, histories, chosen, pace = {}, {}, {}, {}
 def study(name, build):
     """Search a rate for a new net, train the net, keep what happened under `name`."""
     keras.utils.set_random_seed(lab.seed)
-    model = prepare(build(), rates[0])
+    net = build()
+    net(x_train[:1])  # a subclassed model has weights only once it was called
+    model = prepare(net, rates[0])
     chosen[name] = find_rate(model, rates, x_train, y_train, valid, search_epochs)
     model.optimizer.learning_rate = chosen[name]
     began = time.perf_counter()
@@ -386,8 +388,10 @@ ex.build_selu(build_selu)
 # %%
 def layer_spread(model):
     """Return mean and standard deviation of each hidden dense layer's outputs on some images."""
+    model(x_train[:1])
+    dense = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)][:-1]
     rows = ck.diagnostics.layer_statistics(model, x_train[:1_000])
-    hidden = [row for row in rows if "dense" in row.layer][:-1]
+    hidden = [row for row in rows if row.layer in dense]
     return np.array([row.mean for row in hidden]), np.array([row.std for row in hidden])
 
 
@@ -425,7 +429,8 @@ if ready("build_selu", "prepare", "find_rate", "train"):
 # Ordinary dropout sets units to 0 and so changes the spread of a layer. **Alpha dropout** sets
 # them to SELU's lowest value and then scales and shifts all of them, so that mean and standard
 # deviation stay. Take the net of 8d and drop 10% of the units of the last hidden layer this way,
-# right before the output, and nowhere else.
+# right before the output, and nowhere else. Task 9 will call the layers of this net one after the
+# other, so let it be a Sequential or a functional model.
 
 
 # %% tags=["task:build_alpha_dropout"]
@@ -451,6 +456,8 @@ ex.build_alpha_dropout(build_alpha_dropout)
 # %%
 if ready("build_alpha_dropout", "prepare", "find_rate", "train"):
     study("alpha_dropout", build_alpha_dropout)
+    if not isinstance(models["alpha_dropout"], keras.Sequential):
+        models["alpha_dropout"] = keras.Sequential(models["alpha_dropout"].layers)  # the same ones
     if "selu" in histories:
         compare("alpha_dropout", "selu")
 
@@ -493,7 +500,7 @@ ex.mc_predict(mc_predict)
 if ready("mc_predict") and "alpha_dropout" in models:
     samples = lab.pick(quick=10, standard=30, full=100)
     plain = keras.ops.convert_to_numpy(models["alpha_dropout"](x_valid))
-    mean, std = mc_predict(models["alpha_dropout"], x_valid, samples)
+    mean, std = map(np.asarray, mc_predict(models["alpha_dropout"], x_valid, samples))
     theirs = ck.mc_predict(models["alpha_dropout"], x_valid, samples=samples, seed=0).mean
     for name, found in (("one pass", plain), ("yours", mean), ("ck.mc_predict", theirs)):
         print(f"{name:14} validation accuracy {np.mean(found.argmax(axis=1) == y_valid):.1%}")
@@ -605,7 +612,7 @@ ex.comparison(predictions, y_test)
 # %%
 if ready("comparison"):
     names = ["baseline", "batch_norm", "selu", "alpha_dropout", "mc_dropout", "one_cycle"]
-    accuracy = {name: np.mean(predictions[name].argmax(axis=1) == y_test) for name in names}
+    accuracy = {name: np.mean(np.argmax(predictions[name], axis=1) == y_test) for name in names}
     print(about)
     print("one run, one seed each\n")
     print(f"{'':14} {'rate':>8} {'best epoch':>11} {'valid. loss':>12} {'test accuracy':>14}")

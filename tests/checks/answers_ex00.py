@@ -21,9 +21,7 @@ ANSWERS = {
     "accuracy": {
         "right": [in_a_loop, lambda predicted, labels: np.mean(predicted == labels)],
         "wrong": [
-            (lambda predicted, labels: np.sum(predicted == labels), "not their share"),
-            (lambda predicted, labels: np.mean(predicted != labels), "share of wrong labels"),
-            (lambda predicted, labels: 100 * np.mean(predicted == labels), "in percent"),
+            (lambda predicted, labels: np.mean(labels == 1), ": you give "),
             (lambda predicted, labels: predicted == labels, "holds True and False"),
             (overwrites, "changes its argument `predicted` in place"),
         ],

@@ -10,7 +10,7 @@ from coursekit.nets.builders import cifar10_net, mlp
 from coursekit.training import fit
 from coursekit.training.one_cycle import OneCycle
 
-layers = keras.layers
+layers, ops = keras.layers, keras.ops
 CE = "sparse_categorical_crossentropy"
 
 # Standardised images
@@ -31,20 +31,13 @@ def standardize_by_scikit_learn(*parts):
     ]
 
 
-def standardized_with(axis=0, *, mean=True, ddof=0, guard=None):
-    def variant(*parts):
-        center = parts[0].mean(axis=axis) if mean else 0
-        std = parts[0].std(axis=axis, ddof=ddof)
-        std = np.where(std > 1e-6, std, 1) if guard is None else std + guard
-        return [((x - center) / std).astype("float32") for x in parts]
-
-    return variant
+def standardize_with_guard(guard):
+    return lambda *parts: [(x - parts[0].mean(axis=0)) / (parts[0].std(axis=0) + np.float32(guard))
+                           for x in parts]  # fmt: skip
 
 
-def standardize_in_place(x_train, x_valid, x_test):
-    parts = (x_train, x_valid, x_test)
-    out = standardize(*parts)
-    for part, scaled in zip(parts, out, strict=True):
+def standardize_in_place(*parts):
+    for part, scaled in zip(parts, standardize(*parts), strict=True):
         part[...] = scaled
     return parts
 
@@ -52,30 +45,30 @@ def standardize_in_place(x_train, x_valid, x_test):
 STANDARDIZE = {
     "right": [standardize, standardize_by_scikit_learn],
     "wrong": [
-        (lambda *parts: [standardize(x, x, x)[0] for x in parts], "statistics of its own"),
-        (standardized_with(None), "for all pixels together"),
-        (standardized_with((0, 1, 2)), "for each colour"),
-        (standardized_with(mean=False), "do not subtract the mean"),
-        (standardized_with(ddof=1), "n − 1"),
-        (standardized_with(guard=0), "NaN"),
-        (standardized_with(guard=1e-7), "is no guard"),
-        (standardize_in_place, "changes its argument `x_train` in place"),
+        (standardize_with_guard(0), "NaN"),
+        (standardize_with_guard(1e-7), "is no guard"),
+        (standardize_with_guard(0.1), "`x_train`: at "),
+        (standardize_in_place, "in place; work on a copy"),
         (lambda *parts: [x.astype("float64") for x in standardize(*parts)], "float64"),
-        (lambda *parts: standardize(*parts)[0], "Expected the three parts"),
+        (lambda *parts: standardize(*parts)[0], "Expected `x_train`"),
     ],
 }
 
 # The nets
 
 
-def stack(activation="swish", initializer="he_normal", *, n=20, units=100, end=(), out="softmax"):
-    return keras.Sequential([
-        keras.Input((32, 32, 3)),
-        layers.Flatten(),
-        *(layers.Dense(units, activation, kernel_initializer=initializer) for _ in range(n)),
-        *end,
-        layers.Dense(10, out),
-    ])  # fmt: skip
+def net(activation="swish", initializer="he_normal", **settings):
+    return lambda: mlp((32, 32, 3), 10, activation=activation, initializer=initializer, **settings)
+
+
+def stack(activation="selu", initializer="lecun_normal", *, each=(), end=(), out="softmax"):
+    """`each` makes layers after every hidden one, `end` after the last."""
+    hidden = []
+    for _ in range(20):
+        hidden.append(layers.Dense(100, activation, kernel_initializer=initializer))
+        hidden += [make() for make in each]
+    ending = [*(make() for make in end), layers.Dense(10, out)]
+    return keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), *hidden, *ending])
 
 
 def functional(activation, initializer, *, dropout=0.0):
@@ -90,43 +83,35 @@ def functional(activation, initializer, *, dropout=0.0):
 
 
 class Subclassed(keras.Model):
-    """The output layer's weights come first in no list: layers are made in the order of use."""
+    """The output layer is made first, the others in the order of use."""
 
-    def __init__(self, *, norm=False, own_statistics=False):
+    def __init__(self, activation="silu", scale=2.0, *, norm=False, dropout=0.0):
         super().__init__()
-        he = keras.initializers.VarianceScaling
+        start = keras.initializers.VarianceScaling
+        self.out = layers.Dense(10, "softmax")
         self.hidden = [
-            layers.Dense(100, use_bias=not norm, kernel_initializer=he(2.0, "fan_in", "uniform"))
+            layers.Dense(100, use_bias=not norm, kernel_initializer=start(scale, "fan_in"))
             for _ in range(20)
         ]
         self.norms = [layers.BatchNormalization() for _ in range(20)] if norm else [None] * 20
-        self.out = layers.Dense(10, "softmax")
-        self.own_statistics = own_statistics
+        self.dropout = layers.AlphaDropout(dropout)
+        self.activation = keras.activations.get(activation)
 
     def call(self, x, training=False):
         h = keras.ops.reshape(x, (-1, 3072))
         for dense, norm in zip(self.hidden, self.norms, strict=True):
             h = dense(h)
-            if norm is not None:
-                h = norm(h, training=True if self.own_statistics else training)
-            h = keras.ops.silu(h)
-        return self.out(h)
+            h = self.activation(h if norm is None else norm(h, training=training))
+        return self.out(self.dropout(h, training=training))
 
 
-def normalised(order="before", *, bias=False, norm=layers.BatchNormalization, activation="swish"):
-    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten()])
-    for _ in range(20):
-        model.add(layers.Dense(100, use_bias=bias, kernel_initializer="he_normal"))
-        steps = [norm(), layers.Activation(activation)]
-        for step in steps if order == "before" else steps[::-1]:
-            model.add(step)
-    model.add(layers.Dense(10, "softmax"))
+def compiled():
+    model = net()()
+    model.compile("nadam", loss=CE)
     return model
 
 
-def same_numbers_everywhere():
-    return stack(initializer=keras.initializers.HeNormal(seed=3))
-
+ONE_NET = stack("swish", "he_normal")
 
 BUILD_BASELINE = {
     "right": [
@@ -135,32 +120,35 @@ BUILD_BASELINE = {
         lambda: Subclassed(),
     ],
     "wrong": [
-        (lambda: stack(initializer="glorot_uniform"), "Glorot's initialiser"),
-        (lambda: stack(initializer="lecun_normal"), "by LeCun's initialiser"),
-        (lambda: functional("swish", keras.initializers.RandomNormal), "variance"),
-        (same_numbers_everywhere, "the very same weights"),
-        (lambda: stack("relu"), "compute ReLU, not Swish"),
-        (lambda: stack(None), "no activation at all"),
-        (lambda: stack(n=19), "19 hidden dense layers"),
-        (lambda: stack(units=64), "64] units"),
-        (lambda: stack(out=None), "no class probabilities"),
-        (lambda: stack(end=[layers.Dropout(0.2)]), "is there dropout?"),
-        (lambda: cifar10_net("batch_norm"), "normalisation layers"),
+        (net(initializer="glorot_uniform"), "Glorot's initialiser"),
+        (net(initializer="lecun_normal"), "by LeCun's initialiser"),
+        (net(initializer=keras.initializers.RandomNormal(stddev=0.05)), "variance"),
+        (lambda: stack("swish", keras.initializers.HeNormal(seed=3)), "the very same weights"),
+        (net("softplus"), "Not right, the outputs at inference (20 times dense layer and Swish"),
+        (net(hidden=19), "19 hidden dense layers"),
+        (net(units=64), "64] units"),
+        (lambda: stack("swish", "he_normal", out=None), "no class probabilities"),
+        (net(alpha_dropout=0.2), "is there dropout?"),
+        (net(batch_norm=True), "normalisation layers"),
         (lambda: mlp((3072,), 10), "does not take images"),
-        (stack(), "pass the function that builds it"),
+        (lambda: ONE_NET, "The second call gives the weights of the first"),
+        (compiled, "Your function compiles the net"),
+        (ONE_NET, "pass the function that builds it"),
     ],
 }
 
 BUILD_BATCH_NORM = {
-    "right": [lambda: cifar10_net("batch_norm"), lambda: Subclassed(norm=True), normalised],
+    "right": [lambda: cifar10_net("batch_norm"), lambda: Subclassed(norm=True)],
     "wrong": [
-        (lambda: normalised("after"), "after the activation"),
-        (lambda: normalised(bias=True), "still have biases"),
-        (lambda: normalised(norm=layers.LayerNormalization), "no batch normalisation"),
-        (lambda: normalised(activation="relu"), "compute ReLU, not Swish"),
-        (lambda: Subclassed(norm=True, own_statistics=True), "depends on its neighbours"),
-        (lambda: cifar10_net("baseline"), "no batch normalisation"),
-        (lambda: stack(end=[layers.BatchNormalization()]), "1 of your 20"),
+        (
+            lambda: stack("swish", "he_normal", each=[layers.BatchNormalization]),
+            "still have biases",
+        ),
+        (lambda: stack("swish", "he_normal", each=[layers.LayerNormalization]), "no batch norm"),
+        (net("selu", batch_norm=True), "layer, normalisation, Swish"),
+        (net(batch_norm=True, alpha_dropout=0.5), "Not right, the outputs in training"),
+        (net(), "no batch normalisation"),
+        (lambda: stack("swish", "he_normal", end=[layers.BatchNormalization]), "1 of your 20"),
     ],
 }
 
@@ -168,13 +156,14 @@ BUILD_SELU = {
     "right": [
         lambda: cifar10_net("selu"),
         lambda: functional("selu", keras.initializers.LecunUniform),
+        lambda: Subclassed("selu", 1.0),
     ],
     "wrong": [
-        (lambda: stack("selu"), "by He's initialiser"),
-        (lambda: stack("selu", "glorot_normal"), "Glorot's initialiser"),
-        (lambda: stack("elu", "lecun_normal"), "compute ELU, not SELU"),
-        (lambda: normalised(activation="selu"), "normalisation layers"),
-        (lambda: stack("selu", "lecun_normal", end=[layers.AlphaDropout(0.1)]), "dropout?"),
+        (net("selu"), "by He's initialiser"),
+        (net("selu", "glorot_normal"), "Glorot's initialiser"),
+        (net("tanh", "lecun_normal"), "20 times dense layer and SELU"),
+        (net("selu", "lecun_normal", batch_norm=True), "normalisation layers"),
+        (net("selu", "lecun_normal", alpha_dropout=0.1), "dropout?"),
     ],
 }
 
@@ -184,31 +173,19 @@ class DropsAlways(layers.AlphaDropout):
         return super().call(inputs, training=True)
 
 
-def dropping_everywhere():
-    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten()])
-    for _ in range(20):
-        model.add(layers.Dense(100, "selu", kernel_initializer="lecun_normal"))
-        model.add(layers.AlphaDropout(0.1))
-    model.add(layers.Dense(10, "softmax"))
-    return model
-
-
-def selu_with(end):
-    return lambda: stack("selu", "lecun_normal", end=[end()] if end else ())
-
-
 BUILD_ALPHA_DROPOUT = {
     "right": [
         lambda: cifar10_net("alpha_dropout"),
         lambda: functional("selu", keras.initializers.LecunNormal, dropout=0.1),
     ],
     "wrong": [
-        (selu_with(lambda: layers.Dropout(0.1)), "ordinary dropout"),
-        (selu_with(lambda: layers.AlphaDropout(0.5)), "not with the rate"),
-        (selu_with(lambda: DropsAlways(0.1)), "dropout stays on"),
-        (selu_with(None), "nothing is random"),
-        (dropping_everywhere, "Do other layers drop units too?"),
-        (lambda: stack(end=[layers.AlphaDropout(0.1)]), "by He's initialiser"),
+        (lambda: stack(end=[lambda: layers.Dropout(0.1)]), "ordinary dropout"),
+        (lambda: stack(end=[lambda: layers.AlphaDropout(0.5)]), "not with the rate"),
+        (lambda: stack(end=[lambda: DropsAlways(0.1)]), "dropout stays on"),
+        (lambda: stack(), "nothing is random"),
+        (lambda: stack(each=[lambda: layers.AlphaDropout(0.1)]), "Do other layers drop units too?"),
+        (net(alpha_dropout=0.1), "by He's initialiser"),
+        (lambda: Subclassed("selu", 1.0, dropout=0.1), "called one after the other"),
     ],
 }
 
@@ -220,10 +197,11 @@ def prepare(model, learning_rate):
     return model
 
 
-def prepare_without_return(model, learning_rate):
+def prepare_by_objects(model, learning_rate):
     loss = keras.losses.SparseCategoricalCrossentropy()
-    accuracy = keras.metrics.SparseCategoricalAccuracy()
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
     model.compile(keras.optimizers.Nadam(learning_rate=learning_rate), loss, metrics=[accuracy])
+    return model
 
 
 def prepared_with(optimizer=keras.optimizers.Nadam, loss=CE, metrics=("accuracy",)):
@@ -239,14 +217,16 @@ def twice_the_cross_entropy(labels, p):
 
 
 PREPARE = {
-    "right": [prepare, prepare_without_return],
+    "right": [prepare, prepare_by_objects],
     "wrong": [
-        (prepared_with(keras.optimizers.Adam), "Adam's"),
-        (prepared_with(keras.optimizers.SGD), "not those of Nadam"),
-        (prepared_with(lambda rate: keras.optimizers.Nadam()), "default rate"),
-        (prepared_with(loss=twice_the_cross_entropy), "not the cross-entropy"),
+        (lambda *a: prepare(*a) and None, "returns nothing. Did you forget `return`?"),
+        (lambda model, rate: prepare(keras.models.clone_model(model), rate), "given itself"),
+        (prepared_with(keras.optimizers.Adagrad), "the weights after two steps"),
+        (prepared_with(lambda rate: keras.optimizers.Nadam(rate, beta_1=0.8)), "after two steps"),
+        (prepared_with(loss=twice_the_cross_entropy), "Not right, the cross-entropy"),
         (prepared_with(loss="categorical_crossentropy"), "not one-hot"),
-        (prepared_with(metrics=()), "accuracy"),
+        (prepared_with(metrics=()), "The model reports `loss`"),
+        (prepared_with(metrics=["sparse_categorical_accuracy"]), "looks for `accuracy`"),
         (lambda model, rate: model, "not compiled"),
     ],
 }
@@ -254,18 +234,24 @@ PREPARE = {
 # The learning rate
 
 
-def find_rate(model, rates, x, y, valid, epochs):
-    model.optimizer.build(model.trainable_variables)
-    variables = model.variables + model.optimizer.variables
-    found = [v.numpy() for v in variables]
-    losses = []
-    for rate in rates:
-        model.optimizer.learning_rate = rate
-        history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=0)
-        losses.append(history.history["val_loss"][-1])
-        for variable, value in zip(variables, found, strict=True):
-            variable.assign(value)
-    return rates[int(np.nanargmin(losses))]
+def find_rate_with(build=True, leave=None, pick=lambda rates, losses: rates[np.nanargmin(losses)]):
+    def variant(model, rates, x, y, valid, epochs):
+        if build:
+            model.optimizer.build(model.trainable_variables)
+        variables = model.variables + model.optimizer.variables
+        found = [v.numpy() for v in variables]
+        losses = []
+        for rate in rates:
+            model.optimizer.learning_rate = rate
+            history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=0)
+            losses.append(history.history["val_loss"][-1])
+            for variable, value in zip(variables, found, strict=True):
+                variable.assign(value)
+        if leave is not None:
+            leave(model, x, y)
+        return pick(rates, losses)
+
+    return variant
 
 
 def find_rate_on_copies(model, rates, x, y, valid, epochs):
@@ -276,8 +262,8 @@ def find_rate_on_copies(model, rates, x, y, valid, epochs):
         optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
         copy.compile(optimizer, loss=CE)
         optimizer.build(copy.trainable_variables)
-        for own, given in zip(optimizer.variables, model.optimizer.variables, strict=True):
-            own.assign(given)
+        for own, given in zip(optimizer.variables, model.optimizer.variables, strict=False):
+            own.assign(given)  # a new optimizer has no slots yet
         optimizer.learning_rate = rate
         copy.fit(x, y, epochs=epochs, verbose=0)
         loss = copy.evaluate(*valid, verbose=0, return_dict=True)["loss"]
@@ -285,46 +271,36 @@ def find_rate_on_copies(model, rates, x, y, valid, epochs):
     return np.float32(min(losses, key=losses.get))
 
 
-def find_rate_variant(mistake):
-    def variant(model, rates, x, y, valid, epochs):
-        variables = model.variables + model.optimizer.variables
-        found = [v.numpy() for v in variables]
-        losses = []
-        # A diverged run's weights are not numbers: those who go on begin with the rates that work.
-        for rate in rates[1:] if mistake == "going on" else rates:
-            model.optimizer.learning_rate = rate
-            for _ in range(epochs):
-                model.train_on_batch(x, y)
-            xy = (x, y) if mistake == "training loss" else valid
-            losses.append(model.test_on_batch(*xy, return_dict=True)["loss"])
-            if mistake != "going on":
-                for variable, value in zip(variables, found, strict=True):
-                    variable.assign(value)
-        if mistake == "going on":
-            losses = [np.nan, *losses]
-        if mistake == "weights":
-            model.train_on_batch(x, y)
-        if mistake == "optimizer":
-            model.optimizer.iterations.assign(0)
-        if mistake == "nan":
-            return rates[int(np.argmin(losses))]
-        if mistake == "index":
-            return int(np.nanargmin(losses)) + 2
-        return rates[int(np.nanargmin(losses))]
+def find_rate_going_on(model, rates, x, y, valid, epochs):
+    best, lowest, found = None, np.inf, model.get_weights()
+    for rate in rates:
+        model.optimizer.learning_rate = rate
+        history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
+        if history.history["val_loss"][-1] < lowest:
+            best, lowest = rate, history.history["val_loss"][-1]
+    model.set_weights(found)
+    return best
 
-    return variant
+
+def another_optimizer(model, x, y):
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss=CE)
 
 
 FIND_RATE = {
-    "right": [find_rate, find_rate_on_copies],
+    "right": [find_rate_with(), find_rate_on_copies],
     "wrong": [
-        (find_rate_variant("nan"), "do not step over NaN"),
-        (find_rate_variant("training loss"), "by the training loss"),
-        (find_rate_variant("going on"), "Every rate goes on"),
-        (find_rate_variant("weights"), "weights are not as found"),
-        (find_rate_variant("optimizer"), "optimizer is not as found"),
-        (find_rate_variant("index"), "none of the `rates`"),
-        (lambda model, rates, *rest: rates[-1], "the last validation loss is lower"),
+        (find_rate_with(build=False), "leaves the optimizer changed"),
+        (find_rate_going_on, "leaves the optimizer changed"),
+        (find_rate_with(leave=lambda model, x, y: model.train_on_batch(x, y)), "changes the model"),
+        (find_rate_with(leave=lambda model, x, y: model(x, training=True)), "moving averages"),
+        (find_rate_with(leave=lambda m, x, y: m.optimizer.iterations.assign(99)), "changed"),
+        (find_rate_with(leave=another_optimizer), "another optimizer than before"),
+        (find_rate_with(pick=lambda rates, losses: np.nanargmin(losses)), "none of the `rates`"),
+        (find_rate_with(pick=lambda rates, losses: min(rates)), "the rate you choose: you give"),
+        (
+            find_rate_with(pick=lambda rates, losses: rates[losses.index(min(losses))]),
+            "at which training diverged",
+        ),
     ],
 }
 
@@ -341,35 +317,41 @@ def train_with(**settings):
 
 
 def train_by_hand(model, x, y, valid, epochs, patience):
-    losses, best = [], None
-    for epoch in range(epochs):
-        model.train_on_batch(x, y)
-        losses.append(float(model.test_on_batch(*valid, return_dict=True)["loss"]))
-        if losses[-1] == min(losses):
-            best, weights = epoch, model.get_weights()
-        if epoch - best == patience:
+    best, history = np.inf, keras.callbacks.History()
+    history.history = {"loss": [], "val_loss": [], "val_accuracy": []}
+    for _ in range(epochs):
+        history.history["loss"].append(model.train_on_batch(x, y, return_dict=True)["loss"])
+        for name, value in model.test_on_batch(*valid, return_dict=True).items():
+            history.history[f"val_{name}"].append(value)
+        losses = history.history["val_loss"]
+        if losses[-1] < best:
+            best, weights = losses[-1], model.get_weights()
+        if len(losses) - 1 - np.argmin(losses) == patience:
             break
     model.set_weights(weights)
-    return {"val_loss": losses}
+    return history
 
 
 def train_on_a_split(model, x, y, valid, epochs, patience):
     return model.fit(x, y, epochs=epochs, validation_split=0.2, verbose=0)
 
 
-def train_to_the_end(model, x, y, valid, epochs, patience):
-    return fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
+def train_anew(model, *case):
+    model.compile(keras.optimizers.SGD(0.1), loss=CE, metrics=["accuracy"])
+    return train_with()(model, *case)
 
 
 TRAIN = {
     "right": [train_with(), train_by_hand],
     "wrong": [
-        (train_with(restore_best_weights=False), "of the last epoch"),
-        (train_with(monitor="loss"), "never stops early"),
-        (train_to_the_end, "never stops early"),
-        (train_with(patience=10), "at the wrong time"),
-        (train_on_a_split, "not those of this model"),
+        (train_with(monitor="loss"), "You watch the training loss"),
+        (train_with(patience=5), "the number of epochs with patience=2, epochs=30: you"),
+        (train_with(min_delta=0.02), "the number of epochs with patience=5"),
+        (train_on_a_split, "Not right, the first validation losses"),
+        (train_anew, "Not right, the first validation losses"),
+        (lambda *a: train_with()(*a).history, "You return the dict in the history"),
         (lambda *a: train_with()(*a).history["loss"], "Expected the history"),
+        (lambda *a: a[0].fit(a[1], a[2], verbose=0), "The history has no `val_loss`"),
     ],
 }
 
@@ -397,35 +379,36 @@ def mc_by_the_course(model, x, samples):
     return prediction.mean, prediction.std
 
 
-def mc_with_everything_in_training(model, x, samples):
-    return summary(np.stack([np.asarray(model(x, training=True)) for _ in range(samples)]))
+def mc_with(std=np.std, kinds=DROPOUTS, change=lambda passes: passes):
+    def variant(model, x, samples):
+        passes = change(passes_of(model, x, samples, kinds=kinds))
+        return passes.mean(axis=0), std(passes, axis=0)
+
+    return variant
 
 
-def mc_putting_averages_back(model, x, samples):
+def mc_in_training(model, x, samples, *, back=False):
     weights = model.get_weights()
-    result = mc_with_everything_in_training(model, x, samples)
-    model.set_weights(weights)
-    return result
-
-
-def mc_of_votes(model, x, samples):
-    return summary(np.eye(3)[passes_of(model, x, samples).argmax(axis=-1)])
-
-
-def mc_error_of_the_mean(model, x, samples):
-    mean, std = summary(passes_of(model, x, samples))
-    return mean, std / np.sqrt(samples)
+    passes = np.stack([np.asarray(model(x, training=True)) for _ in range(samples)])
+    if back:
+        model.set_weights(weights)
+    return summary(passes)
 
 
 MC_PREDICT = {
-    "right": [lambda *a: summary(passes_of(*a)), mc_by_the_course],
+    "right": [mc_with(), mc_by_the_course],
     "wrong": [
-        (mc_with_everything_in_training, "moved its averages"),
-        (mc_putting_averages_back, "is in training mode too"),
-        (lambda m, x, n: summary(np.stack([m.predict(x, verbose=0)] * n)), "All passes are equal"),
-        (lambda *a: summary(passes_of(*a, kinds=layers.Dropout)), "All passes are equal"),
-        (mc_of_votes, "You average votes"),
-        (mc_error_of_the_mean, "error of the mean"),
+        (mc_in_training, "moved its averages"),
+        (lambda *a: mc_in_training(*a, back=True), "is in training mode too"),
+        (mc_with(kinds=()), "those at inference"),
+        (mc_with(change=lambda p: np.repeat(p[:1], len(p), axis=0)), "one random pass is repeated"),
+        (mc_with(kinds=layers.Dropout), "of alpha dropout is off"),
+        (mc_with(kinds=layers.AlphaDropout), "layer `Dropout` is off"),
+        (mc_with(np.var), "is the variance"),
+        (mc_with(lambda p, axis: p.std(axis=axis, ddof=1)), "divide by n, not by n − 1"),
+        (lambda model, x, n: mc_with()(model, x, 40), "yours shows one"),
+        (mc_with(change=lambda p: np.eye(3)[p.argmax(axis=-1)]), "You average votes"),
+        (mc_with(lambda p, axis: p.std(axis=axis) / len(p) ** 0.5), "error of the mean"),
         (lambda *a: passes_of(*a).mean(axis=0), "Expected two arrays"),
         (lambda *a: summary(passes_of(*a).sum(axis=0)), "has shape"),
     ],
@@ -481,10 +464,10 @@ class OwnCycle(keras.callbacks.Callback):
         self.record["momentum"].append(momentum)
 
 
-def own_cycle(**mistakes):
+def own_cycle(metrics=("accuracy",), **mistakes):
     def variant(model, max_lr, x, y, valid, epochs, batch_size):
         optimizer = keras.optimizers.SGD if mistakes.get("attribute") else Live
-        model.compile(optimizer(0.01, momentum=0.95), loss=CE)
+        model.compile(optimizer(0.01, momentum=0.95), loss=CE, metrics=metrics)
         cycle = OwnCycle(max_lr, **mistakes)
         history = model.fit(x, y, epochs=epochs, batch_size=batch_size, validation_data=valid,
                             callbacks=[cycle], verbose=0)  # fmt: skip
@@ -507,6 +490,10 @@ ONE_CYCLE = {
         (one_cycle_with(momentum=None), "has shape (0,)"),
         (one_cycle_with(nesterov=True), "Nesterov"),
         (record_of_epochs, "has shape (3,)"),
+        (own_cycle(metrics=[]), "The history has no `val_accuracy`"),
+        (lambda model, top, *more: one_cycle_with()(model, 0.05, *more), "are not those of one"),
+        (lambda *a: one_cycle_with()(*a[:5], 3, a[6]), "another number of epochs"),
+        (lambda *a: (one_cycle_with()(*a)[0].history, {}), "You return the dict"),
         (lambda *a: one_cycle_with()(*a)[0], "Expected two things"),
     ],
 }
@@ -530,7 +517,10 @@ GOOD = predictions()
 COMPARISON = {
     "right": [
         [GOOD, LABELS],
-        [{name: values.astype("float32") for name, values in GOOD.items()}, LABELS.astype("int32")],
+        [
+            {name: ops.cast(values, "float32") for name, values in GOOD.items()},
+            LABELS.astype("int32"),
+        ],
     ],
     "wrong": [
         ([{k: v for k, v in GOOD.items() if k != "mc_dropout"}, LABELS], "no entry `mc_dropout`"),

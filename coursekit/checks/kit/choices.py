@@ -5,13 +5,57 @@ Options are a dict from a letter to that reason, None where the option is right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.values import describe
 
 Options = Mapping[str, str | None]
+
+
+def question(
+    tasks: TaskList, name: str, rule: Callable[[Any, Any], None], options: Mapping[str, Any], *,
+    title: str, hints: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Add a question as task `name`; every wrong option is a mistake that tests present.
+
+    Args:
+        tasks: the exercise.
+        name: the task's name.
+        rule: one of the three functions below.
+        options: as the rule wants them.
+        title, hints: as for every task.
+
+    >>> tasks = TaskList(99, "The earth")
+    >>> question(tasks, "shape", one_letter, {"a": "It is not flat.", "b": None},
+    ...          title="Its shape", hints=("Look at the moon.",))
+    >>> tasks["shape"].check("b")
+    >>> dict(tasks["shape"].mistakes)
+    {'a: It is not flat.': 'a'}
+    """
+
+    def check(answer: Any) -> None:
+        rule(answer, options)
+
+    if rule is letter_for_each:
+        right = {case: _right(of_case)[0] for case, of_case in options.items()}
+        mistakes = {
+            f"{case}: {reason}": right | {case: letter}
+            for case, of_case in options.items()
+            for letter, reason in of_case.items()
+            if reason
+        }
+    else:
+        others = "".join(_right(options)) if rule is all_letters else ""
+        mistakes = {f"{k}: {reason}": k + others for k, reason in options.items() if reason}
+    check.__name__ = check.__qualname__ = name
+    tasks.task(title, hints=hints, mistakes=mistakes)(check)
+
+
+def _right(options: Options) -> list[str]:
+    return [letter for letter, reason in options.items() if reason is None]
 
 
 def one_letter(answer: Any, options: Options, what: str = "Your answer") -> None:
@@ -38,7 +82,7 @@ def all_letters(answer: Any, options: Options, what: str = "Your answer") -> Non
     """
     letters = _letters(answer, options, what)
     _reject(letters, options)
-    if set(letters) != {letter for letter, reason in options.items() if reason is None}:
+    if set(letters) != set(_right(options)):
         raise Wrong(
             "What you chose is right, but something is missing: read the other options again."
         )
