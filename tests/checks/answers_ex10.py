@@ -232,7 +232,7 @@ ELASTIC_DENSE = {
     ],
     "wrong": [
         (elastic(), "`layer.losses` is empty"),
-        (elastic(lambda m, out: amount(m) + 1), "the penalty for l1=0.3, l2=0.07: you give 4.25877"),
+        (elastic(lambda m, out: amount(m) + 1), "l2=0.07: you give 4.25877"),
         (
             elastic(lambda m, out: keras.ops.stop_gradient(amount(m))),
             "the gradient of the penalty with respect to the kernel: at index",
