@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURES = {
     "schedules.png": (
         "notebooks/09_learning_rate_schedules.ipynb",
-        "Left: validation loss against epoch",
+        "A constant rate stops at a floor",
     ),
     "study.png": ("solutions/15_cifar10_study.ipynb", "Two charts of validation accuracy"),
 }

@@ -159,7 +159,9 @@ def _figure(title: str, xlabel: str, ylabel: str, height: float = _SIZE[1]) -> t
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(_SIZE[0], height))
-    ax.set_title(textwrap.fill(title, _TITLE_LETTERS))
+    like = {"fontsize": plt.rcParams["axes.titlesize"], "fontweight": "bold"}
+    # Above the whole picture: long names of variants leave an axis little width of its own.
+    fig.suptitle(textwrap.fill(title, _TITLE_LETTERS), x=0.01, ha="left", **like)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     return fig, ax

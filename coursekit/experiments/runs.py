@@ -116,9 +116,9 @@ class Runs:
     ) -> Figure:
         """Draw each variant over the epochs: the mean of its runs, from the lowest to the highest.
 
-        The title is the verdict, unless another finding is given.
+        The title is the verdict in a few words, unless another finding is given.
         """
-        said = title or self.verdict(metric).text
+        said = title or self.verdict(metric).headline
         groups = {name: kept[metric] for name, kept in self.history.items()}
         return pictures.lines(groups, title=said, xlabel="epoch", ylabel=in_words(metric), log=log)
 
@@ -126,7 +126,7 @@ class Runs:
         self, metric: str = "val_loss", *, title: str | None = None, log: bool = False
     ) -> Figure:
         """Draw every run's last value; the title is the verdict, unless one is given."""
-        said = title or self.verdict(metric).text
+        said = title or self.verdict(metric).headline
         xlabel = f"{in_words(metric)} after {self.epochs} epochs"
         return pictures.strips(self.last(metric), title=said, xlabel=xlabel, log=log)
 

@@ -25,11 +25,13 @@ class Verdict:
         leaders: those that cannot be told apart from the best mean, best first; the winner alone
             where there is one.
         text: one sentence with the numbers.
+        headline: the same in a few words, as the title of a picture.
     """
 
     winner: str | None
     leaders: tuple[str, ...]
     text: str
+    headline: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -83,24 +85,29 @@ def verdict(
         if name not in sound
     ]
     if not sound:
-        return Verdict(None, (), " ".join(lost))
+        return Verdict(None, (), " ".join(lost), "Every variant diverged")
     sign = 1 if better == "lower" else -1
     best = min(sound, key=lambda name: sign * sound[name].mean())
     rivals = _compare(sign * sound.pop(best), {n: sign * v for n, v in sound.items()}, 1 - level)
     close = [rival for rival in rivals if not rival.separated]
     leaders = (best, *(rival.name for rival in close))
     mean = f"{runs[best].mean():.3g} on average over {len(runs[best])} seeds"
+    extreme = "lowest" if better == "lower" else "highest"
+    short = f"{best} ends {extreme}, {runs[best].mean():.3g}"
     if not rivals:
         told = f"{best} alone came through, with {mean}."
+        short = f"{best} alone came through"
     elif len(runs[best]) < 2:
         told = f"{best} is ahead with {runs[best][0]:.3g}, but one seed decides nothing."
+        short += ", but one seed decides nothing"
     elif close:
         told = f"{best} leads with {mean}, but cannot be told apart from {_listed(close, level)}."
+        short += f", not separable from {_few(close, len(rivals))}"
     else:
-        extreme = "lowest" if better == "lower" else "highest"
         told = f"{best} has the {extreme} {metric}: {mean}, {_ahead_of(rivals[0], level)}."
+        short += f", {rivals[0].behind:.3g} ahead of {rivals[0].name}"
     winner = best if rivals and not close else None
-    return Verdict(winner, leaders, " ".join([told, *lost]))
+    return Verdict(winner, leaders, " ".join([told, *lost]), short)
 
 
 def _compare(best: np.ndarray, others: dict[str, np.ndarray], alpha: float) -> list[_Rival]:
@@ -139,6 +146,12 @@ def _p_value(differences: np.ndarray) -> float:
 def _ahead_of(rival: _Rival, level: float) -> str:
     interval = f"{100 * level:g}% interval {rival.low:.3g} to {rival.high:.3g}"
     return f"{rival.behind:.3g} ahead of {rival.name} ({interval})"
+
+
+def _few(close: list[_Rival], others: int) -> str:
+    if len(close) < 3:
+        return " and ".join(rival.name for rival in close)
+    return "all others" if len(close) == others else f"{len(close)} of {others} others"
 
 
 def _listed(close: list[_Rival], level: float) -> str:

@@ -46,7 +46,7 @@ def test_a_new_notebook_begins_with_the_first_colour():
 
 def test_title_and_axes_are_named():
     ax = pictures.lines({"He": [3, 2]}, **LABELS).axes[0]
-    assert (ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel()) == tuple(LABELS.values())
+    assert (ax.figure.get_suptitle(), ax.get_xlabel(), ax.get_ylabel()) == tuple(LABELS.values())
 
 
 def test_several_runs_are_their_mean_in_a_band_from_lowest_to_highest():
@@ -85,7 +85,7 @@ def test_a_legend_stands_beside_the_data_and_the_title(names):
     fig.canvas.draw()
     legend = fig.legends[0].get_window_extent()
     assert not legend.overlaps(fig.axes[0].get_window_extent())
-    heading = fig.axes[0]._left_title.get_window_extent()
+    heading = fig._suptitle.get_window_extent()
     assert not legend.overlaps(heading)
     assert heading.x1 <= fig.bbox.x1
     assert fig.bbox.x0 <= legend.x0

@@ -210,8 +210,8 @@ def test_pictures_have_the_verdict_as_title_and_tell_their_data():
         assert "a" in alt_of(fig)
         plt.close(fig)
     ax = runs.curves("val_loss").axes[0]
-    title = "".join(ax.get_title(loc=where) for where in ("left", "center"))  # as the style has it
-    assert title.replace("\n", " ") == runs.verdict("val_loss").text
+    title = ax.figure.get_suptitle()
+    assert title.replace("\n", " ") == runs.verdict("val_loss").headline
     plt.close("all")
 
 
