@@ -117,7 +117,7 @@ def lab(
 @app.command(
     "test",
     help=f"{COMMANDS['test']} NN… tests these lessons and exercises; all else goes to pytest.",
-    options_metavar="[--quick | NN… | PATH…] [OPTIONS OF PYTEST]",
+    options_metavar="[--quick | --browser | NN… | PATH…] [OPTIONS OF PYTEST]",
     context_settings=_FOR_PYTEST,
 )
 def prove_all(
@@ -128,10 +128,14 @@ def prove_all(
             "--quick", help="What takes two minutes, and the notebooks that you have changed."
         ),
     ] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="The lab as a learner sees it, in Chromium.")
+    ] = False,
 ) -> None:
     from coursekit.course.testing.suite import prove
 
-    raise typer.Exit(prove(context.args, quick=quick))
+    arguments = ["-m", "browser", *context.args] if browser else context.args
+    raise typer.Exit(prove(arguments, quick=quick))
 
 
 @app.command(help=COMMANDS["doctor"])

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -70,8 +71,14 @@ DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20"><circle r=
 START = """\
 from pathlib import Path
 from coursekit.course.lab.command import open_lab
-open_lab(Path({root!r}), browser=False, port=None, offline=True, fresh=(), solutions=False)
+open_lab(Path({root!r}), browser=False, port={port}, offline=True, fresh=(), solutions=False)
 """
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +95,7 @@ def address(tmp_path_factory):
     here["JUPYTERLAB_SETTINGS_DIR"] = str(root / "settings")
     here.pop("COURSEKIT_HEADLESS", None)
     lab = subprocess.Popen(
-        [sys.executable, "-c", START.format(root=str(root))],
+        [sys.executable, "-c", START.format(root=str(root), port=free_port())],
         env=here, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
