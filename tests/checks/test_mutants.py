@@ -30,7 +30,7 @@ EXERCISES = [n for n in numbers() if list((ROOT / "sources/exercises").glob(f"{n
 
 @cache
 def answers(number):
-    """The solutions of an exercise, run as its notebook runs them; what that changes is put back."""
+    """The solutions of an exercise, run as in its notebook; what that changes is put back."""
     with random_states_kept(), plt.rc_context():
         found = TOOL.Answers(number)
     plt.close("all")
