@@ -135,14 +135,27 @@ def page(browser, address, request):
     assert page.evaluate("document.body.dataset.jpThemeName") == request.param
     yield page
     page.close()
+    end_kernels(browser, address)
     assert [text for text in errors if "favicon" not in text] == []
+
+
+def api(address, path):
+    base, token = re.fullmatch(r"(http://[^/]+)/lab/.*token=(\w+)", address).groups()
+    return f"{base}/{path}?token={token}"
+
+
+def end_kernels(browser, address):
+    """End what the page started: the next one gets a kernel of its own."""
+    context = browser.new_context()
+    for session in context.request.get(api(address, "api/sessions")).json():
+        context.request.delete(api(address, f"api/sessions/{session['id']}"))
+    context.close()
 
 
 def choose_theme(page, address, theme):
     """Write it into the settings, as the menu does."""
-    base, token = re.fullmatch(r"(http://[^/]+/lab)/.*token=(\w+)", address).groups()
     answer = page.request.put(
-        f"{base}/api/settings/@jupyterlab/apputils-extension:themes?token={token}",
+        api(address, "lab/api/settings/@jupyterlab/apputils-extension:themes"),
         data=json.dumps({"raw": json.dumps({"theme": theme})}),
     )
     assert answer.ok, answer.text()
@@ -151,15 +164,20 @@ def choose_theme(page, address, theme):
 def open_notebook(page, address, name):
     page.goto(re.sub(r"/tree/[^?]*", f"/tree/notebooks/{name}", address) + "&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
 
 
 def run_all(page):
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')]"
-    page.wait_for_function(
-        f"{prompts}.length > 0 && {prompts}.every(p => /\\[\\d+\\]/.test(p.textContent))"
-    )
+    said = f"{prompts}.map(prompt => prompt.textContent.trim())"
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    for _ in range(60):  # the menu does nothing until the notebook has become the current one
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.wait_for_timeout(1000)
+        if set(page.evaluate(said)) != {"[ ]:"}:
+            break
+    page.wait_for_function(f"{said}.every(text => /\\[\\d+\\]/.test(text))")
 
 
 def darkest_and_lightest(png: bytes) -> tuple[float, float]:
