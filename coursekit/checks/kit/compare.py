@@ -188,29 +188,3 @@ def loosely_equal(a: Any, b: Any, rtol: float = 1e-5) -> bool:
     except (TypeError, ValueError):
         return type(a) is type(b) and bool(np.all(a == b))
     return close_each([x], [y], rtol)[0]
-
-
-def equal_arrays(
-    got: np.ndarray, want: np.ndarray, what: str = "Your result", rtol: float = 1e-5
-) -> None:
-    """Compare two arrays of one shape; name a wrong sign, a transposition or a constant factor.
-
-    >>> equal_arrays(np.array([2.0, 4.0, 8.0]), np.array([1.0, 2.0, 4.0]))
-    Traceback (most recent call last):
-    coursekit.checks.engine.verdict.Wrong: Your result is off by one constant factor everywhere.
-    """
-    if close_each([got], [want], rtol)[0]:
-        return
-    if close_each([-got], [want], rtol)[0]:
-        raise Wrong(f"{what} has the wrong sign.")
-    if got.ndim == 2 and close_each([got.T], [want], rtol)[0]:
-        raise Wrong(f"{what} is transposed.")
-    if got.shape != want.shape:
-        raise Wrong(f"{what} has shape {got.shape}; expected {want.shape}.")
-    some = np.abs(want) > 1e-9 * np.abs(want).max()
-    if some.sum() >= 3:
-        factor = np.median(got[some] / want[some])
-        if factor and close_each([got / factor], [want], rtol)[0]:
-            raise Wrong(f"{what} is off by one constant factor everywhere.")
-    n_bad = int((~np.isclose(got, want, rtol=rtol, atol=0.1 * rtol * np.abs(want).max())).sum())
-    raise Wrong(f"{what} is not right in {n_bad} of {got.size} places.")
