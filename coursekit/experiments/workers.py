@@ -114,13 +114,21 @@ def _interrupts_held_back() -> Iterator[None]:
     """Hold Ctrl-C back for the block; what came meanwhile comes at its end.
 
     The terminal sends it to all processes. A process started in the block inherits that it is held
-    back, for good. (Ignoring it here would lose an interrupt that comes during the start.)
+    back, for good. (Ignoring it here would lose an interrupt that comes during the start.) The mask
+    is this thread's alone: where another thread, such as TensorFlow's, takes the signal, Python's
+    handler would run here all the same, so it only takes a note.
     """
-    if not hasattr(signal, "pthread_sigmask"):
+    main = threading.current_thread() is threading.main_thread()
+    if not (main and hasattr(signal, "pthread_sigmask")):
         yield
         return
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # one that is waiting is noted now
+        signal.signal(signal.SIGINT, handler)
+        if came and callable(handler):
+            handler(signal.SIGINT, None)

@@ -109,13 +109,17 @@ def test_an_interrupt_from_the_keyboard_spares_the_workers():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal masks")
-def test_an_interrupt_while_a_worker_starts_comes_afterwards_and_spares_the_worker():
-    child = None
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another thread"])
+def test_an_interrupt_while_a_worker_starts_comes_afterwards_and_spares_the_worker(beside):
+    child, before, over = None, None, threading.Event()
+    if beside:  # it takes the signal that this thread holds back
+        threading.Thread(target=over.wait, daemon=True).start()
     try:
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012
             with workers._interrupts_held_back():
                 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
                 os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.05)  # time enough for the other thread to take it
                 before = "held back"
             pytest.fail("the interrupt was lost")
         assert before == "held back"
@@ -123,6 +127,8 @@ def test_an_interrupt_while_a_worker_starts_comes_afterwards_and_spares_the_work
         child.communicate(b"\n")
         assert child.returncode == 0
     finally:
+        over.set()
         if child is not None:
             child.kill()
+            child.stdin.close()
             child.wait()
