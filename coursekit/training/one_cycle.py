@@ -81,8 +81,8 @@ class OneCycle(Schedule):
         if self.model.stop_training and done < total and math.isfinite((logs or {}).get("loss", 0)):
             say_of_the_cut(f"training stopped after {done} of {total} steps")
 
-    def _momentum_attribute(self, optimizer: Any) -> str:
-        return _momentum_attribute(optimizer)
+    def _momentum_attribute(self, optimizer: Any) -> str | None:
+        return None if self.momentum is None else _momentum_attribute(optimizer)
 
 
 def say_of_the_cut(why: str) -> None:

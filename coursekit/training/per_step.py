@@ -96,7 +96,7 @@ class Schedule(keras.callbacks.Callback):
                 f"{name}: expected rates that are finite and not negative, got {rates[wrong]} at "
                 f"step {wrong}."
             )
-        attribute = None if momenta is None else self._momentum_attribute(optimizer)
+        attribute = self._momentum_attribute(optimizer)
         self._stepped = _SteppedModel.of(self.model, optimizer, attribute, len(rates))
         self._stepped.begin(rates, np.zeros(len(rates)) if momenta is None else momenta)
 
@@ -113,8 +113,9 @@ class Schedule(keras.callbacks.Callback):
         self.history = self._stepped.recorded()
         self._stepped.remove()
 
-    def _momentum_attribute(self, optimizer: Any) -> str:
-        raise NotImplementedError
+    def _momentum_attribute(self, optimizer: Any) -> str | None:
+        """Return the optimizer's attribute that holds its momentum, None to leave it alone."""
+        return None
 
 
 class _SteppedModel:

@@ -391,8 +391,9 @@ ck.prove("No best rate stands at the end of its list", inside,
 # own validation loss pauses.
 #
 # **1cycle ends {{ gain:.0% }} below the constant rate, both with the best rate of their own: validation
-# loss {{ ends["1cycle"]:.3f }} against {{ ends["constant"]:.3f }}.** Among the schedules that fall, the
-# dots overlap: the distance between neighbours is smaller than the spread of their seeds. *That* the
+# loss {{ ends["1cycle"]:.3f }} against {{ ends["constant"]:.3f }}.** Which of the falling
+# schedules is best, the seeds do not decide: the title says how many cannot be told apart from the first.
+# *That* the
 # rate falls matters more than the curve on which it falls.
 
 # %% [markdown]
@@ -419,8 +420,8 @@ ck.prove("At the peak 0.3 the cosine with warm-up ends below the one without, on
 # **At the peak 0.3 the cosine ends at {{ cold:.2f }} on average; with warm-up it ends at
 # {{ warm:.2f }}.** The first steps are the dangerous ones: the gradients are large, all point the same
 # way, and the weights are where the initialiser has put them. A long step there kills ReLU units for
-# good. Warm-up lets the net reach flatter ground first. That is also why 1cycle, which climbs for nearly
-# half of the steps, endures high peaks; very deep nets and large batches need warm-up most.
+# good. Warm-up lets the net reach flatter ground first. 1cycle climbs for nearly
+# half of the steps, the longest warm-up of all; very deep nets and large batches need warm-up most.
 
 # %% [markdown]
 # ## 7 · Shorter budgets, larger batches
