@@ -20,8 +20,8 @@ MAX_VISIBLE = 250  # lines of code in a lesson
 MAX_IN_CELL = 15
 TOMORROW = "What to do tomorrow"
 MAX_RULES = 5
-# How long a learner takes. Easy texts are read at 238 words a minute (M. Brysbaert, Journal of Memory
-# and Language 109, 2019), so technical ones more slowly; all four numbers are estimates.
+# How long a learner takes. Easy texts are read at 238 words a minute (M. Brysbaert, Journal of
+# Memory and Language 109, 2019), technical ones more slowly; all four numbers are estimates.
 _WORDS_A_MINUTE, _PICTURE, _QUESTION, _LINE = 180, 1 / 3, 1.0, 1 / 10  # the last three in minutes
 _FIGURE = re.compile(r"!\[([^\]]*)\]\(\.\./figures/([\w-]+\.svg)\)")
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
