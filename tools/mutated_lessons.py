@@ -3,9 +3,9 @@
     python tools/mutated_lessons.py 09           in the quick profile
     python tools/mutated_lessons.py 09 --only momentum --data embedded
 
-Each fault of `FAULTS` replaces one piece of a module in a copy of the package, and the built
-lesson runs against that copy. A fault that no claim notices shows a claim that is missing, or is
-the business of the tests alone.
+Each fault of `faults/NN.toml` replaces one piece of a module in a copy of the package, and the
+built lesson runs against that copy. A fault that no claim notices shows a claim that is missing, or
+is the business of the tests alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from coursekit.course.notebooks.execute import execute
 from coursekit.course.notebooks.stability import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
+FAULTS = ROOT / "tools" / "faults"
 
 
 class Fault(NamedTuple):
@@ -34,82 +36,10 @@ class Fault(NamedTuple):
     new: str
 
 
-FAULTS = {
-    "09": (
-        Fault(
-            "1cycle's peak comes at a third, not in the middle",
-            "training/one_cycle_policy.py",
-            "(1 - final_fraction) / 2",
-            "(1 - final_fraction) / 3",
-        ),
-        Fault(
-            "momentum does not cycle",
-            "training/one_cycle.py",
-            "self.momentum is None else momenta",
-            "True else momenta",
-        ),
-        Fault(
-            "1cycle's last leg does not fall",
-            "training/one_cycle_policy.py",
-            "start / 1000 if",
-            "start if",
-        ),
-        Fault(
-            "a schedule is stepped once in 16 steps",
-            "training/per_step.py",
-            "tf.minimum(self.step, ",
-            "tf.minimum(self.step // 16 * 16, ",
-        ),
-        Fault(
-            "a schedule is one step late",
-            "training/per_step.py",
-            "tf.minimum(self.step, ",
-            "tf.minimum(tf.maximum(self.step - 1, 0), ",
-        ),
-        Fault(
-            "schedules run backwards",
-            "training/per_step.py",
-            "float(self.rate(step, total))",
-            "float(self.rate(total - 1 - step, total))",
-        ),
-        Fault(
-            "the range test does not restore the model",
-            "training/range_test.py",
-            "            found.restore()",
-            "            pass",
-        ),
-        Fault(
-            "the range test suggests ten times too much",
-            "training/range_rules.py",
-            "np.sqrt(left * right) / 2",
-            "np.sqrt(left * right) * 5",
-        ),
-        Fault(
-            "every run of a comparison goes on where the last one ended",
-            "experiments/trainee.py",
-            "        old.assign(new)",
-            "        pass",
-        ),
-        Fault(
-            "a comparison chooses the worst rate",
-            "experiments/compare.py",
-            "if is_better(value, found[best], metric)",
-            "if not is_better(value, found[best], metric)",
-        ),
-        Fault(
-            "rows are never shuffled",
-            "training/trainer.py",
-            "np.random.default_rng((seed, epoch)).permutation(n)",
-            "np.arange(n)",
-        ),
-        Fault(
-            "a comparison ignores the rate it has found",
-            "experiments/trainee.py",
-            "        optimizer.learning_rate = rate",
-            "        pass",
-        ),
-    ),
-}
+def faults(lesson: str) -> list[Fault]:
+    """Return the faults that `tools/faults/NN.toml` lists for a lesson."""
+    text = (FAULTS / f"{lesson}.toml").read_text(encoding="utf-8")
+    return [Fault(**entry) for entry in tomllib.loads(text)["fault"]]
 
 
 def broken(fault: Fault, folder: Path) -> Path:
@@ -122,7 +52,7 @@ def broken(fault: Fault, folder: Path) -> Path:
     if text.count(fault.old) != 1:
         raise SystemExit(
             f"{fault.name}: expected {fault.old!r} once in {fault.module}, found it "
-            f"{text.count(fault.old)} times; bring FAULTS up to date."
+            f"{text.count(fault.old)} times; bring tools/faults up to date."
         )
     path.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
     return folder
@@ -143,7 +73,9 @@ def noticed(lesson: Path, package: Path, data: str) -> str:
 def main() -> int:
     """Print a line for each fault, and how many were noticed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("lesson", choices=sorted(FAULTS), metavar="NN")
+    parser.add_argument(
+        "lesson", choices=sorted(path.stem for path in FAULTS.glob("*.toml")), metavar="NN"
+    )
     parser.add_argument("--only", default="", help="faults whose name holds this")
     parser.add_argument("--data", default="real", choices=("real", "embedded"))
     options = parser.parse_args()
@@ -152,7 +84,7 @@ def main() -> int:
     if said:
         print(f"The lesson fails as it is: {said}")
         return 1
-    chosen = [fault for fault in FAULTS[options.lesson] if options.only in fault.name]
+    chosen = [fault for fault in faults(options.lesson) if options.only in fault.name]
     count = 0
     for fault in chosen:
         with tempfile.TemporaryDirectory() as folder:

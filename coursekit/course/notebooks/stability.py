@@ -34,7 +34,7 @@ class Setting:
     seed: int
 
     def __str__(self) -> str:
-        threads = f", {self.threads} threads" if self.threads else ""
+        threads = f", {self.threads} thread{'s'[: self.threads - 1]}" if self.threads else ""
         return f"{self.profile}, {self.data} data{threads}, seed +{self.seed}"
 
     @contextmanager

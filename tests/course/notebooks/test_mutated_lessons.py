@@ -19,7 +19,9 @@ def tool():
     return module
 
 
-FAULTS = [fault for faults in tool().FAULTS.values() for fault in faults]
+FAULTS = [
+    fault for path in sorted(tool().FAULTS.glob("*.toml")) for fault in tool().faults(path.stem)
+]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
