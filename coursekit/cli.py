@@ -21,6 +21,7 @@ _MOUNTED = {
     "build": "coursekit.course.notebooks.commands:build",
     "data": "coursekit.datasets.commands:app",
     "study": "coursekit.experiments.study.commands:app",
+    "class": "coursekit.course.classroom.commands:app",
 }
 _FOR_PYTEST = {"allow_extra_args": True, "ignore_unknown_options": True}
 

@@ -9,9 +9,15 @@ COMMANDS = {
     "build": "Build the notebooks from their sources.",
     "data": "List, fetch, import and verify the data sets.",
     "study": "Run and report the CIFAR-10 study over several seeds.",
+    "class": "Lead a class: plan a lesson, release exercises, grade them, watch a lab.",
     "doctor": "Say what is installed here, what is wrong, and what to do about it.",
 }
-_SECTIONS = {"test": ("base", "test"), "build": ("base", "test"), "doctor": ()}
+_SECTIONS = {
+    "test": ("base", "test"),
+    "build": ("base", "test"),
+    "class": ("base", "test"),
+    "doctor": (),
+}
 
 
 def sections_for(arguments: list[str]) -> tuple[str, ...]:

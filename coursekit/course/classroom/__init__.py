@@ -1,0 +1,1 @@
+"""The instructor's half: plan, slides, release, grade, watch, hub and bundle."""
