@@ -1,4 +1,4 @@
-"""The options of exercise 14 and why the wrong ones are wrong.
+"""The options of exercise 14, why the wrong ones are wrong, and a model answer to each question.
 
 Source of the questions: A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and
 TensorFlow*, 3rd edition, 2022, chapter 11, exercises 1 to 7.
@@ -136,4 +136,40 @@ ACTIVATIONS = {
         for name, range_ in _RANGE.items()
     }
     for case, (needed, right) in _OUTPUTS.items()
+}
+
+ANSWERS = {
+    "purpose": "Glorot and He choose the variance of the first weights from the layer's fan-in "
+    "and fan-out, so that outputs vary as much as inputs, and gradients as much on the way back. "
+    "Otherwise every layer multiplies the signal by about the same factor, and after twenty or "
+    "thirty of them it has vanished or exploded. Glorot's 1/fan_avg suits tanh and softmax; He's "
+    "2/fan_in makes up for the half that ReLU cuts away.",
+    "same_value": "No: two units with equal weights compute the same output and get the same "
+    "gradient, so they stay equal, and a layer of 100 units is worth one. Only random weights "
+    "break this symmetry. He's formula says how widely they must vary; one number drawn from it "
+    "does not vary at all.",
+    "zero_biases": "Yes: the random weights have broken the symmetry, so that units whose biases "
+    "are all 0 still get different gradients. A bias of 0 adds nothing to the signal, which keeps "
+    "the reasoning of Glorot and He true. Small random biases do no harm; there is just nothing "
+    "that they would mend.",
+    "activations": "In hidden layers ReLU is the simple default, Swish usually serves a deep net "
+    "better, leaky ReLU is as fast as it gets without dead units, and SELU normalises itself in "
+    "deep plain stacks. At the output the range decides: softmax for one of several classes, "
+    "sigmoid for a probability, tanh from −1 to 1, softplus or ReLU for what is never negative, "
+    "none for any number. Among the hidden ones the differences are small: compare on validation "
+    "data.",
+    "momentum_near_one": "With β = 0.99999 hardly any speed is lost: on a long even slope the "
+    "steps would grow to 1/(1 − β), 100,000 times a plain one. So the ball rolls past the "
+    "minimum, comes back, rolls past it again, and does so for a very long time. To gather speed "
+    "takes about 1/(1 − β) steps as well, so that the first steps are no faster than with a "
+    "common β.",
+    "sparse_ways": "A strong ℓ1 penalty drives weights to 0 while the net trains; pruning sets "
+    "the smallest to 0 afterwards; a tool that prunes step by step lets the net recover in "
+    "between. ℓ2 and max-norm make weights small, not 0, and dropout switches outputs off, not "
+    "weights. Zeros save memory and time only where the software or the chip makes use of them.",
+    "dropout_costs": "Training takes more epochs, often about twice as many, since each step "
+    "trains a thinned net on a noisier gradient; a single step costs about the same. At inference "
+    "dropout does nothing and costs nothing. Monte Carlo dropout predicts once for each sample, a "
+    "hundred samples a hundred times, except for the layers before the first dropout, which need "
+    "to be computed only once.",
 }

@@ -24,6 +24,7 @@ choices.question(
         "to a gradient?",
         "Which option speaks of both directions through the net?",
     ),
+    model_answer=options.ANSWERS["purpose"],
 )  # fmt: skip
 
 _SPREADS = {"Glorot": math.sqrt(2 / 500), "He": math.sqrt(2 / 400), "LeCun": math.sqrt(1 / 400)}
@@ -73,6 +74,7 @@ choices.question(
         "Take two units of one layer. In what do their sums differ? Their gradients?",
         "Lesson 02 trains such a net: its loss falls, and still something never happens.",
     ),
+    model_answer=options.ANSWERS["same_value"],
 )  # fmt: skip
 
 
@@ -124,6 +126,7 @@ choices.question(
         "What made equal weights so bad? Does it hold for biases, when the weights are random?",
         "What do Keras' layers do by default?",
     ),
+    model_answer=options.ANSWERS["zero_biases"],
 )  # fmt: skip
 
 choices.question(
@@ -134,6 +137,7 @@ choices.question(
         "For hidden layers: simple and shallow, deep, deep without any normalisation layer, fast. "
         "Lesson 03 has one answer for each.",
     ),
+    model_answer=options.ANSWERS["activations"],
 )  # fmt: skip
 
 choices.question(
@@ -142,6 +146,7 @@ choices.question(
         "On an even slope the speed tends to η·g/(1 − β). And how long does that take?",
         "1 − β is the friction. What does a ball do without friction?",
     ),
+    model_answer=options.ANSWERS["momentum_near_one"],
 )  # fmt: skip
 
 
@@ -186,6 +191,7 @@ choices.question(
         "multiplied. Three of the seven do that.",
         "One acts through the loss, one once after training, one step by step while training.",
     ),
+    model_answer=options.ANSWERS["sparse_ways"],
 )  # fmt: skip
 
 
@@ -235,4 +241,5 @@ choices.question(
         "At inference: what does a dropout layer do when `training=False`? And how many "
         "predictions does one Monte Carlo prediction average?",
     ),
+    model_answer=options.ANSWERS["dropout_costs"],
 )  # fmt: skip

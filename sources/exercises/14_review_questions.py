@@ -10,6 +10,7 @@
 # - Replace `...  # your code here` by your answer, run the cell, then run the check below it. A
 #   question with options wants letters in quotes: `"b"`, or `"bd"` where several are right.
 # - A wrong choice is answered by the reason why it is wrong. Read it, think again, choose again.
+# - A right choice is answered by a **model answer**: say yours aloud first, then compare.
 # - Stuck? `ex.hint("purpose")` in a new cell gives a first hint for that task; the same call again
 #   gives the next.
 # - `ex.progress()` shows what is done. It is kept when you close the notebook.
@@ -21,17 +22,18 @@ import coursekit as ck
 
 lab = ck.setup(seed=42)
 import time
+from types import SimpleNamespace
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
+import tensorflow as tf
 
 ex = ck.exercise(14)
 
 # %%
 n, epochs, n_seeds = lab.pick(quick=(2_000, 3, 2), standard=(8_000, 6, 5), full=(55_000, 10, 5))
 data = ck.load("mnist").subset(n)
-x, y, valid = data.x_train, data.y_train, (data.x_valid[:3000], data.y_valid[:3000])
+x, y, valid = data.x_train, data.y_train, (data.x_valid, data.y_valid)
 print(f"{data.name} ({data.source}): {len(x):,} training images, {len(valid[0]):,} for validation")
 
 
@@ -44,26 +46,12 @@ def build(*hidden, output_weights="glorot_uniform", momentum=0.0):
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    model.optimizer.build(model.trainable_variables)
     return model
 
 
-def train(model, seed=0):
+def train(model):
     """Train; return the history."""
-    return ck.fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=seed).history
-
-
-def over_seeds(make, measure):
-    """Train one net of `make` from each seed; return `measure(model)` of each."""
-    model, results = make(), []
-    for seed in range(n_seeds):
-        keras.utils.set_random_seed(seed)
-        model.set_weights(make().get_weights())
-        for variable in [model.optimizer.iterations, *model.optimizer.momentums]:
-            variable.assign(keras.ops.zeros_like(variable))
-        train(model, seed)
-        results.append(measure(model))
-    return results
+    return ck.fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=0).history
 
 
 def relu_layers(n_layers, **settings):
@@ -113,24 +101,15 @@ ex.spreads(spreads)
 # weights: a fixed one, Glorot's and He's.
 
 # %%
-rng = np.random.default_rng(0)
-fig, ax = plt.subplots()
-for i, (name, std) in enumerate({"0.05": 0.05, "Glorot": 0.1, "He": np.sqrt(0.02)}.items()):
-    signal, stds = rng.normal(size=(500, 100)), []
+rng, spread_of = np.random.default_rng(0), {}
+for name, std in {"0.05": 0.05, "Glorot, 0.1": 0.1, "He, 0.14": np.sqrt(0.02)}.items():
+    signal, spread_of[name] = rng.normal(size=(500, 100)), []
     for _ in range(30):
         signal = np.maximum(signal @ rng.normal(0, std, size=(100, 100)), 0)
-        stds.append(signal.std())
-    ax.semilogy(
-        range(1, 31), stds, **ck.plotting.line_kw(i), label=f"{name}: after 30 {stds[-1]:.0e}"
-    )
-ax.set(xlabel="layer", ylabel="standard deviation of the outputs (log scale)",
-       title="Only He's spread carries a signal through 30 ReLU layers")  # fmt: skip
-ax.legend()
-ck.show(
-    fig,
-    alt="Standard deviation of the outputs of 30 ReLU layers: it falls steeply with weights of "
-    "standard deviation 0.05, more slowly with Glorot's, and stays level with He's.",
-)
+        spread_of[name].append(signal.std())
+ck.show(ck.plotting.lines(
+    spread_of, title="Only He's spread carries a signal through 30 ReLU layers", log="y",
+    xlabel="layer", ylabel="standard deviation of the outputs"))  # fmt: skip
 
 # %% [markdown]
 # ## Question 2: May all weights have one value, as long as He initialisation drew it?
@@ -170,7 +149,7 @@ def different_units(kernel):
 ex.different_units(different_units)
 
 # %% [markdown]
-# **See it.** One hidden layer of 100 units, once with a single value for all weights of the net, once
+# **See it.** One hidden layer of 96 units, once with a single value for all weights of the net, once
 # with He's random ones. **Predict first:** how many different units does each have after training?
 
 # %%
@@ -178,20 +157,17 @@ if ex.is_correct("different_units"):
     value = float(keras.initializers.HeNormal(seed=1)((784, 1))[0, 0])
     for name, start in {"one value": keras.initializers.Constant(value), "He": "he_normal"}.items():
         keras.utils.set_random_seed(42)
-        model = build(*relu_layers(1, kernel_initializer=start), output_weights=start)
+        hidden = keras.layers.Dense(96, "relu", kernel_initializer=start)
+        model = build(hidden, output_weights=start)
         history = train(model)
         kernel = model.layers[1].get_weights()[0]
         count = different_units(np.round(kernel, 3))  # rounding errors grow while a net trains
-        print(f"{name:10s} {count:3d} different units of 100, validation accuracy "
+        print(f"{name:10s} {count:3d} different units of 96, validation accuracy "
               f"{history['val_accuracy'][-1]:.1%}")  # fmt: skip
 else:
     print("This experiment waits for the task different_units.")
 
 # %% [markdown]
-# (Did you count two for the one value? In exact arithmetic it is one. A computer adds up some columns in
-# another order than others, so their last digits differ, and training makes that tiny difference grow. Two
-# units in place of 100 are no cure.)
-#
 # ## Question 3: May biases start at 0?
 #
 # - **a.** No. The units of a layer would be alike, as with equal weights.
@@ -213,28 +189,23 @@ ex.zero_biases(zero_biases)
 
 # %% [markdown]
 # **See it.** Two hidden ReLU layers; biases of 0, or random with standard deviation 0.1; several
-# seeds. Is the distance between the two means larger than the spread of the seeds?
+# seeds, the same for both. Can the seeds tell the two apart?
 
 # %%
-starts = {"zeros": "zeros", "random, std 0.1": keras.initializers.RandomNormal(stddev=0.1)}
-reached = {
-    name: over_seeds(
-        lambda biases=biases: build(*relu_layers(2, bias_initializer=biases)),
-        lambda model: model.evaluate(*valid, verbose=0)[0],
-    )
-    for name, biases in starts.items()
+starts = {
+    "zeros": "zeros",
+    "random, std 0.1": {"class_name": "RandomNormal", "config": {"stddev": 0.1}},
 }
-
-gap = abs(np.mean(reached["zeros"]) - np.mean(reached["random, std 0.1"]))
-between_seeds = max(np.ptp(losses) for losses in reached.values())
-fig, ax = plt.subplots(figsize=(7.5, 2.2))
-ck.plotting.strip(ax, reached, "validation loss after the last epoch")
-ax.set_title(f"The means are {gap:.3f} apart, the seeds up to {between_seeds:.3f}")
-ck.show(
-    fig,
-    alt="Final validation losses of every seed for biases that start at zero and at random. "
-    f"The two means are {gap:.3f} apart, the seeds of one group up to {between_seeds:.3f}.",
+biases = ck.compare(
+    {
+        name: lambda start=start: build(*relu_layers(2, bias_initializer=start))
+        for name, start in starts.items()
+    },
+    data,
+    epochs=epochs,
+    seeds=n_seeds,
 )
+ck.show(biases.final("val_loss"))
 
 # %% [markdown]
 # ## Question 4: When would you use which activation function?
@@ -269,35 +240,36 @@ activations["waiting"] = "softplus"
 ex.activations(activations)
 
 # %% [markdown]
-# **See it.** Left: which values come out of each function. Right: 60 plain dense layers of 100 units,
-# each function with the initialiser that suits it. Who keeps mean 0 and standard deviation 1?
+# **See it.** First, which values come out of each function. Then 60 plain dense layers of 100 units,
+# each function with the initialiser that suits it. Who keeps a standard deviation of 1?
 
 # %%
 z = np.linspace(-4, 4, 201).astype("float32")
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-for i, name in enumerate(["sigmoid", "tanh", "softplus", "relu", "swish", "selu"]):
-    left.plot(z, keras.activations.get(name)(z), **ck.plotting.line_kw(i), label=name)
-for i, (name, scale) in enumerate({"relu": 2, "swish": 2, "selu": 1, "tanh": 1}.items()):
-    signal, stds = rng.normal(size=(500, 100)).astype("float32"), []
+outputs = {
+    name: keras.activations.get(name)(z)
+    for name in ("sigmoid", "tanh", "softplus", "relu", "swish", "selu")
+}
+ck.show(
+    ck.plotting.lines(
+        outputs, z, title="At the output the range decides", xlabel="z", ylabel="f(z)"
+    )
+)
+spread_of = {}
+for name, scale in {"relu": 2, "swish": 2, "selu": 1, "tanh": 1}.items():
+    signal, spread_of[name] = rng.normal(size=(500, 100)).astype("float32"), []
     for _ in range(60):
         weights = rng.normal(0, np.sqrt(scale / 100), size=(100, 100)).astype("float32")
         signal = np.asarray(keras.activations.get(name)(signal @ weights))
-        stds.append(signal.std())
-    right.semilogy(range(1, 61), stds, **ck.plotting.line_kw(i),
-                   label=f"{name}: mean {signal.mean():.2g}, std {stds[-1]:.2g}")  # fmt: skip
-left.set(xlabel="z", ylabel="f(z)", ylim=(-2, 4), title="The range decides at the output")
-right.set(xlabel="layer", ylabel="standard deviation (log scale)",
-          title="Depth decides in the hidden layers")  # fmt: skip
-left.legend(fontsize=8)
-right.legend(fontsize=8)
-ck.show(
-    fig,
-    alt="Left: six activation functions between -4 and 4; sigmoid and tanh level off on both sides, "
-    "the others grow to the right. Right: standard deviation of the outputs of 60 layers; SELU stays "
-    "near 1.",
-)
+        spread_of[name].append(signal.std())
+ck.show(ck.plotting.lines(
+    spread_of, title="Sixty plain layers: only SELU's signal stays", log="y",
+    xlabel="layer", ylabel="standard deviation of the outputs"))  # fmt: skip
 
 # %% [markdown]
+# Look at Swish: with He's weights it lets less through than ReLU, about half of a small signal in each
+# layer, and after sixty *plain* layers nothing is left. Why is it the answer to `deep` all the same?
+# Because batch normalisation, which that case has, brings each layer back to a spread of 1.
+#
 # ## Question 5: What may happen with a momentum too close to 1, such as 0.99999?
 #
 # - **a.** From the first steps on, training is 100,000 times as fast.
@@ -349,19 +321,10 @@ ex.roll(roll)
 
 # %%
 if ex.is_correct("roll"):
-    fig, ax = plt.subplots()
-    for i, beta in enumerate((0.9, 0.99, 0.99999)):
-        path = roll(beta, 0.01, 600)
-        ax.plot(path, **ck.plotting.line_kw(i),
-                label=f"β = {beta:g}: still {np.abs(path[-100:]).max():.0e} away")  # fmt: skip
-    ax.set(xlabel="step", ylabel="position (the minimum is at 0)", ylim=(-1.1, 2.1),
-           title="The closer β is to 1, the longer it swings")  # fmt: skip
-    ax.legend(loc="upper right")
-    ck.show(
-        fig,
-        alt="Position of a ball in a bowl over 600 steps. With beta 0.9 it comes to rest soon, with "
-        "0.99 it swings with decreasing width, with 0.99999 it swings undiminished.",
-    )
+    paths = {f"β = {beta:g}": roll(beta, 0.01, 600) for beta in (0.9, 0.99, 0.99999)}
+    ck.show(ck.plotting.lines(
+        paths, np.arange(601), title="The closer β is to 1, the longer the ball swings",
+        xlabel="step", ylabel="position (the minimum is at 0)"))  # fmt: skip
 else:
     print("This experiment waits for the task roll.")
 
@@ -412,9 +375,9 @@ def prune(kernel, share):
 ex.prune(prune)
 
 # %% [markdown]
-# **See it.** Left: the share of weights below 0.001 after training without a penalty, with ℓ2 and with
-# ℓ1. Right: your `prune` on the net without a penalty. **Predict first:** which share can go before
-# the accuracy suffers?
+# **See it.** First the share of weights below 0.001 after training without a penalty, with ℓ2 and with
+# ℓ1; then your `prune` on the net without a penalty. **Predict first:** which share can go before the
+# accuracy suffers?
 
 # %%
 if ex.is_correct("prune"):
@@ -433,20 +396,12 @@ if ex.is_correct("prune"):
         model.set_weights([prune(w, share) if w.ndim == 2 else w for w in kept])
         accuracies.append(model.evaluate(*valid, verbose=0)[1])
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
-    left.bar(list(near_zero), [100 * v for v in near_zero.values()], color=ck.plotting.COLORS[:3])
-    left.set(ylabel="weights below 0.001 (%)", title="ℓ1 makes a net sparse")
-    right.plot(100 * shares, accuracies, "o-")
-    right.set(xlabel="weights set to 0 (%)", ylabel="validation accuracy", ylim=(0, 1),
-              title=f"With half of its weights: {accuracies[5]:.0%}")  # fmt: skip
-    ck.show(
-        fig,
-        alt="Left: share of weights near zero: "
-        + ", ".join(f"{name} {share:.0%}" for name, share in near_zero.items())
-        + ". Right: validation accuracy against the share of weights pruned: it starts at "
-        f"{accuracies[0]:.0%}, is {accuracies[5]:.0%} with half of them gone, and "
-        f"{accuracies[-1]:.0%} with 90%.",
-    )
+    ck.show(ck.plotting.bars({name: 100 * share for name, share in near_zero.items()},
+                             title="ℓ1 makes a net sparse", xlabel="weights below 0.001 (%)"))  # fmt: skip
+    ck.show(ck.plotting.lines(
+        {"without a penalty": accuracies}, 100 * shares, xlabel="weights set to 0 (%)",
+        title=f"With half of its weights the net is right in {accuracies[5]:.0%}",
+        ylabel="validation accuracy"))  # fmt: skip
 else:
     print("This experiment waits for the task prune.")
 
@@ -483,28 +438,26 @@ def with_dropout(rate):
     return build(*[layer for pair in layers for layer in pair], momentum=0.9)
 
 
-losses = {
-    rate: over_seeds(
-        lambda rate=rate: with_dropout(rate), lambda model: model.evaluate(x, y, verbose=0)[0]
-    )
-    for rate in (0.0, 0.3)
-}
-means = {rate: np.mean(runs) for rate, runs in losses.items()}
-fig, ax = plt.subplots(figsize=(7.5, 2.2))
-ck.plotting.strip(ax, {f"rate {rate:g}": runs for rate, runs in losses.items()},
-                  f"training loss after {epochs} epochs, measured with dropout off")  # fmt: skip
-ax.set_title(
-    f"The same epochs bring you to {means[0.0]:.2f} without dropout, {means[0.3]:.2f} with it"
+# Measured on the training images, with dropout off: the validation data are the training data here.
+same = SimpleNamespace(x_train=x, y_train=y, x_valid=x, y_valid=y)
+slower = ck.compare(
+    {f"rate {rate:g}": lambda rate=rate: with_dropout(rate) for rate in (0.0, 0.3)},
+    same,
+    epochs=epochs,
+    seeds=n_seeds,
 )
-ck.show(
-    fig,
-    alt="Training loss, measured with dropout off, of every seed: on the mean "
-    f"{means[0.0]:.3f} without dropout and {means[0.3]:.3f} with a rate of 0.3.",
-)
+on_train = {name: kept["val_loss"] for name, kept in slower.history.items()}
+ck.show(ck.plotting.lines(on_train, title="With dropout the same epochs bring you less far", log="y",
+                          xlabel="epoch", ylabel="training loss, dropout off"))  # fmt: skip
 
 # %%
 plain, dropping = with_dropout(0.0), with_dropout(0.3)
 images = valid[0][:1000]
+
+
+def compiled(model, training):
+    program = tf.function(lambda: model(images, training=training), jit_compile=True)
+    return lambda: program().numpy()
 
 
 def milliseconds(predict):
@@ -517,16 +470,19 @@ def milliseconds(predict):
     return min(times)
 
 
-without = milliseconds(lambda: plain(images, training=False))
-off = milliseconds(lambda: dropping(images, training=False))
-thirty = milliseconds(lambda: [dropping(images, training=True) for _ in range(30)])
+random_one = compiled(dropping, True)
+without = milliseconds(compiled(plain, False))
+off = milliseconds(compiled(dropping, False))
+thirty = milliseconds(lambda: [random_one() for _ in range(30)])
 batched = milliseconds(lambda: ck.mc_predict(dropping, images, samples=30, seed=0))
-print("one prediction of 1,000 images, compared with the net without dropout")
+print("one prediction of 1,000 images, compared with the net without dropout, all compiled")
 print(f"dropout layers at inference      {off / without:6.1f} times as long")
 print(f"Monte Carlo, a loop of 30        {thirty / without:6.1f} times as long")
 print(f"Monte Carlo, ck.mc_predict       {batched / without:6.1f} times as long")
 
 # %% [markdown]
+# A random prediction takes longer than a plain one, for it draws its masks as well: so the loop of 30 may
+# take more than 30 times as long.
 # (The loop calls the whole net with `training=True`, which is all right here because dropout is the only
 # layer that minds. Lesson 11 shows what happens with batch normalisation.)
 #

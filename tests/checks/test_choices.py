@@ -1,9 +1,14 @@
 """Questions with options: a right answer passes in every form, a wrong choice gets its reason."""
 
+import re
+
 import pytest
 
+from coursekit.checks._ex14_options import ANSWERS
+from coursekit.checks.engine.runner import run
+from coursekit.checks.engine.tasks import TaskList, load
 from coursekit.checks.engine.verdict import Wrong
-from coursekit.checks.kit.choices import all_letters, letter_for_each, one_letter
+from coursekit.checks.kit.choices import all_letters, letter_for_each, one_letter, question
 
 OPTIONS = {"a": None, "b": "Water is wet.", "c": None, "d": "Fire is hot."}
 CASES = {"rain": {"wet": None, "dry": "Water is wet."}, "sun": {"hot": None, "warm": None}}
@@ -60,3 +65,18 @@ def test_the_first_case_that_is_wrong_is_named(answer, reason):
     with pytest.raises(Wrong) as caught:
         letter_for_each(answer, CASES)
     assert str(caught.value).startswith(reason)
+
+
+def test_a_right_choice_is_told_the_model_answer_and_a_wrong_one_is_not():
+    tasks = TaskList(99, "The weather")
+    question(tasks, "rain", one_letter, OPTIONS, title="Rain", hints=("Go out.",),
+             model_answer="Rain is water that falls.")  # fmt: skip
+    assert "Rain is water that falls." in repr(run(tasks["rain"], ("a",)))
+    assert "Rain is water that falls." not in repr(run(tasks["rain"], ("b",)))
+
+
+def test_every_model_answer_has_a_few_sentences():
+    told = {task.name: task.model_answer for task in load(14) if task.model_answer}
+    assert set(told) == set(ANSWERS)
+    for name, answer in told.items():
+        assert 2 <= len(re.findall(r"[.:] ", answer + " ")) <= 6, name

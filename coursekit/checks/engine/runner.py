@@ -64,7 +64,8 @@ def run(task: Task, answers: tuple[Any, ...]) -> Verdict:
                 reason += " (while the check used your answer, not in a line of your own code)"
         if outcome in (WRONG, CRASHED):
             printed = _last_lines(output.getvalue())
-    return Verdict(task.name, task.title, outcome, reason, where, printed)
+    told = task.model_answer if outcome == CORRECT else ""
+    return Verdict(task.name, task.title, outcome, reason, where, printed, told)
 
 
 def _own_place(error: BaseException, task: Task) -> str:

@@ -34,6 +34,7 @@ class Task:
         seconds: after this time an answer is stopped.
         given: methods of a class that the notebook gives; the others being stubs it is untouched.
         mistakes: reason → an answer that makes this mistake, on which the reason is tested.
+        model_answer: shown with "correct": what a good answer in words would have said.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
     seconds: float = 60.0
     given: tuple[str, ...] = ()
     mistakes: Mapping[str, Any] = field(default_factory=dict)
+    model_answer: str = ""
 
 
 class TaskList:

@@ -31,6 +31,7 @@ class Verdict:
         reason: one or two sentences; empty for "correct".
         where: for "crashed", the line of the learner's own code.
         printed: the last lines the learner's code printed, for "wrong" and "crashed".
+        model_answer: for "correct", what a good answer in words would have said, or "".
         notes: remarks that have nothing to do with the answer, such as an unwritable progress file.
 
     >>> Verdict("power", "Power scheduling", "wrong", "You forgot the 1.")
@@ -45,13 +46,14 @@ class Verdict:
     reason: str = ""
     where: str = ""
     printed: str = ""
+    model_answer: str = ""
     notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.outcome == CORRECT
 
     def _lines(self) -> list[str]:
-        lines = [self.reason]
+        lines = [self.reason, self.model_answer]
         if self.where:
             lines.append(f"In {self.where}")
         if self.printed:

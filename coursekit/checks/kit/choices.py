@@ -17,20 +17,23 @@ Options = Mapping[str, str | None]
 
 def question(
     tasks: TaskList, name: str, rule: Callable[[Any, Any], None], options: Mapping[str, Any], *,
-    title: str, hints: tuple[str, ...],
+    title: str, hints: tuple[str, ...], model_answer: str,
 ) -> None:  # fmt: skip
     """Add a question as task `name`; every wrong option is a mistake that tests present.
+
+    A right choice may have been a guess, so it is answered too: by the model answer.
 
     Args:
         tasks: the exercise.
         name: the task's name.
         rule: one of the three functions below.
         options: as the rule wants them.
-        title, hints: as for every task.
+        title, hints, model_answer: as for every task.
 
     >>> tasks = TaskList(99, "The earth")
     >>> question(tasks, "shape", one_letter, {"a": "It is not flat.", "b": None},
-    ...          title="Its shape", hints=("Look at the moon.",))
+    ...          title="Its shape", hints=("Look at the moon.",),
+    ...          model_answer="It is round: its shadow on the moon is a circle.")
     >>> tasks["shape"].check("b")
     >>> dict(tasks["shape"].mistakes)
     {'a: It is not flat.': 'a'}
@@ -51,7 +54,7 @@ def question(
         others = "".join(_right(options)) if rule is all_letters else ""
         mistakes = {f"{k}: {reason}": k + others for k, reason in options.items() if reason}
     check.__name__ = check.__qualname__ = name
-    tasks.task(title, hints=hints, mistakes=mistakes)(check)
+    tasks.task(title, hints=hints, mistakes=mistakes, model_answer=model_answer)(check)
 
 
 def _right(options: Options) -> list[str]:
