@@ -102,12 +102,21 @@ def test_one_line_needs_no_legend():
 )
 def test_logarithmic_ticks_read_as_plain_decimals(values, expected):
     fig = pictures.lines({"He": values}, log="y", **LABELS)
+    assert shown_ticks(fig) >= expected
+    assert not any(label.get_text() for label in fig.axes[0].yaxis.get_minorticklabels())
+
+
+def test_a_logarithmic_axis_never_mixes_decimals_with_powers_of_ten():
+    shown = shown_ticks(pictures.lines({"He": [1e-9, 1e-4, 1]}, log="y", **LABELS))
+    assert shown
+    assert all("10^" in label for label in shown)
+
+
+def shown_ticks(fig):
     fig.canvas.draw()
     low, high = fig.axes[0].get_ylim()
     ticks = fig.axes[0].yaxis.get_major_ticks()
-    shown = {t.label1.get_text() for t in ticks if low <= t.get_loc() <= high}
-    assert shown >= expected
-    assert not any(label.get_text() for label in fig.axes[0].yaxis.get_minorticklabels())
+    return {t.label1.get_text() for t in ticks if low <= t.get_loc() <= high}
 
 
 def test_epochs_are_counted_in_whole_numbers():
