@@ -50,6 +50,10 @@ ADAM: Mistakes = {
         _adam_with(root=lambda v: v),
     "`epsilon` stands inside the root; Adam adds it after the root is taken.":
         lambda *case: _adam(*case[:-1], 0, root=lambda v: np.sqrt(v + case[-1])),
+    "`epsilon` is added to the root of `v` itself, as Keras does it; here it is added to the root "
+    "of the corrected `v`.":
+        lambda x, g, m, v, t, r, b1, b2, e: (
+            adam(x, g, m, v, t, r, b1, b2, e / (1 - b2**t) ** 0.5)),
     NO_EPSILON: lambda *case: _adam(*case[:-1], 0),
     "β₁ and β₂ have changed places.":
         lambda x, g, m, v, t, r, b1, b2, e: adam(x, g, m, v, t, r, b2, b1, e),

@@ -99,7 +99,7 @@ def performance(valid_losses, initial_learning_rate, patience=5, factor=0.5, mis
         if waited >= patience + (mistake == "late"):
             rate = (initial_learning_rate if mistake == "once" else rate) * factor
             waited = waited if mistake == "no reset" else 0
-            best = math.inf if mistake == "forgets" else best
+            best = {"forgets": math.inf, "takes": loss}.get(mistake, best)
     return np.array([*rates[1:], rate] if mistake == "after" else rates)
 
 
@@ -118,5 +118,7 @@ PERFORMANCE = {
             "total",
         "A second cut starts from the rate in force; yours goes back to the initial one.": "once",
         "The best loss stays the best after a cut; yours forgets it.": "forgets",
+        "The best loss stays the best after a cut; yours puts the loss of that epoch in its place.":
+            "takes",
     }.items()
 }  # fmt: skip

@@ -39,8 +39,9 @@ ex = ck.exercise(8)
 # | $\varepsilon$ | `epsilon` | keeps a division finite |
 #
 # Every function takes one step: it returns the new $\theta$ and the new slots as a tuple, and leaves
-# its arguments as they are. The same function must work on NumPy arrays and on Keras tensors, so use
-# arithmetic (`** 0.5` is a root) or `keras.ops`, not NumPy's functions.
+# its arguments as they are. The same function must work on NumPy arrays and, with every argument a
+# tensor, inside Keras: use arithmetic (`** 0.5` is a root) or `keras.ops`, not NumPy's functions, and no `if`
+# that asks for a value.
 #
 # ### Task 1: momentum
 #

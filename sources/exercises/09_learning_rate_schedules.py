@@ -307,7 +307,8 @@ ex.power_schedule(PowerSchedule)
 #   by a **constant factor**.
 # - Record the rate and **that batch's own loss**, before its update.
 # - Afterwards the model is **as found**: its weights, and all variables of its optimizer
-#   (learning rate, step counter, velocities).
+#   (learning rate, step counter, velocities; an optimizer that has never trained makes its velocities
+#   in its first step, or at once with `optimizer.build(model.trainable_variables)`).
 #
 # Return `(rates, losses)`. Two useful facts: `model.train_on_batch(x, y, return_dict=True)` does
 # one update and returns a dict with the batch's `"loss"`, measured before the update; and
@@ -394,7 +395,7 @@ class SGDWithLiveMomentum(keras.optimizers.SGD):
 
 
 # %% [markdown]
-# Write the callback, in fewer than 30 lines. At every step of the training it sets the learning
+# Write the callback; a dozen lines will do. At every step of the training it sets the learning
 # rate and `live_momentum` of the model's optimizer to what your function `one_cycle` says. One
 # cycle spans the whole training, all epochs together, and a second `fit` starts a new cycle.
 #
