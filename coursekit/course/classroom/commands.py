@@ -48,3 +48,44 @@ def plan(
         Console().print(Markdown(text))
     else:
         typer.echo(text, nl=False)
+
+
+@app.command()
+def slides(
+    lesson: Annotated[str, typer.Argument(metavar="NN", help="The lesson's number or name.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The file to write.")],
+) -> None:
+    """Make slides of a lesson: one file for a browser, with speaker notes (press S)."""
+    from coursekit.base.environment import ROOT
+    from coursekit.course.classroom import slides as maker
+
+    count = maker.write(ROOT, lesson, out)
+    typer.echo(
+        f"{count} slides are in {out}. Open it in a browser: S shows the speaker's notes, "
+        "and with ?print-pdf at the end of its address it prints."
+    )
+
+
+@app.command()
+def check() -> None:
+    """Show one traffic light before the day: installation, data, memory, ten seconds' training.
+
+    Exits with 1 where it is red, else with 0.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from coursekit.base.environment import ROOT
+    from coursekit.course.classroom import check as checker
+
+    console = Console(highlight=False)
+    styles = {checker.GREEN: "green", checker.AMBER: "yellow", checker.RED: "bold red"}
+
+    def show(light: checker.Light) -> None:
+        said = f"{light.name}: {light.found}" if light.name else light.found
+        dot = (f"● {light.color:<5}  ", styles[light.color])
+        console.print(Text.assemble(dot, said), soft_wrap=True)
+        if light.advice:
+            console.print(Text(f"         → {light.advice}"), soft_wrap=True)
+
+    raise typer.Exit(checker.report(ROOT, show))
