@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"^(\d+) · ")
 _PREDICT = re.compile(r"\*\*Predict\s+first:?\*\*:?\s*")
 _BOLD = re.compile(r"\*\*(?:[^*]|\*(?!\*))+\*\*")
 _SENTENCE = re.compile(r"(.+?[.?!:])(?=\s+[A-Z*`$«“(]|\s*$)", re.DOTALL)
-_VERDICT = re.compile(r"\*\*Verdict:?\*\*:?\s*")
+_VERDICT = re.compile(r"\*\*Verdict:?\*\*[:,]?\s*")
 _WORD = re.compile(r"\w[\w'’-]*")
 
 
@@ -230,14 +230,15 @@ def gist(text: str) -> str:
     >>> gist("**It ends lower.** That is why.\nMore.")
     '**It ends lower.**'
     >>> gist("**Verdict:** the loss falls. Then it rises.")
-    'the loss falls.'
+    'The loss falls.'
     """
     bold = _BOLD.match(text)
     if bold and _whole(bold[0]) and not _VERDICT.match(text):
         return bold[0]
     text = _VERDICT.sub("", text, count=1)
     sentence = _SENTENCE.match(text)
-    return (sentence[1] if sentence else text).strip()
+    short = (sentence[1] if sentence else text).strip()
+    return short[:1].upper() + short[1:]
 
 
 def flat(text: str) -> str:

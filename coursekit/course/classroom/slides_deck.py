@@ -20,7 +20,7 @@ from coursekit.course.notebooks.cells import tags
 _ITEM = re.compile(r"^(?=(?:- |\d+\. ))", re.MULTILINE)
 _ON_A_SLIDE = 560  # characters of a list
 _SAID = 420  # characters of running text that a slide shows whole
-_COLUMNS, _LINES = 110, 22  # the widest and longest printout that can be read from the back row
+_COLUMNS, _LINES = 96, 17  # the widest and longest printout that is read from the back row
 
 
 @dataclass
@@ -148,6 +148,8 @@ def _explain(slides: list[Slide], title: str, text: str) -> None:
 
 
 def _say(title: str, text: str, notes: list[str]) -> Slide:
+    if _is_list(text):
+        return Slide("list", title, html(next(_pages(text))), notes=notes)
     said = text if len(text) <= _SAID else gist(text)
     return Slide("say", title, f"<p>{inline(flat(said))}</p>", notes=notes)
 
