@@ -1,8 +1,8 @@
 """Measure what lessons need, for `class plan` and `class check`: `python tools/measure_lessons.py`.
 
-Runs the lessons named (all by default) as they are built and writes the seconds of their cells
-(profile quick) and their peak memory into sources/plans/measured.json. `--profile standard`
-measures the memory there too; `--stale` leaves out a lesson whose code is the one measured.
+Runs the lessons named (all by default), as they are built, in the profile quick and writes the
+seconds of their cells and their peak memory into sources/plans/measured.json. `--stale` leaves out
+a lesson whose code is the one measured.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from coursekit.course.notebooks.execute import execute
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def measure(path: Path, profile: str, before: plan_measured.Lesson) -> plan_measured.Lesson:
+def measure(path: Path) -> plan_measured.Lesson:
     """Run one lesson and return what it needed; end the program where it fails."""
-    outcome = execute(nbformat.read(path, as_version=4), profile=profile)
+    outcome = execute(nbformat.read(path, as_version=4), profile="quick")
     if outcome.failure:
         raise SystemExit(f"{path.name}: {outcome.failure}")
-    seconds = outcome.cells if profile == "quick" else before.seconds
-    peaks = {} if outcome.peak_mb is None else {profile: outcome.peak_mb}
-    return plan_measured.Lesson(seconds, {**before.peak_mb, **peaks})
+    return plan_measured.Lesson(outcome.cells, outcome.peak_mb)
 
 
 def stale(path: Path, before: plan_measured.Lesson) -> bool:
@@ -39,7 +37,6 @@ def main() -> None:
     """Measure, and write after each lesson: what is interrupted keeps what it has."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("lessons", nargs="*", metavar="NN")
-    options.add_argument("--profile", choices=("quick", "standard"), default="quick")
     options.add_argument("--stale", action="store_true", help="only where code has changed")
     options.add_argument("--pace", action="store_true", help="measure the pace of a training too")
     asked = options.parse_args()
@@ -52,7 +49,7 @@ def main() -> None:
         before = lessons.get(notebook.name, plan_measured.Lesson())
         if asked.stale and not stale(notebook.path, before):
             continue
-        lessons[notebook.name] = measure(notebook.path, asked.profile, before)
+        lessons[notebook.name] = measure(notebook.path)
         plan_measured.write(ROOT, plan_measured.Measured(lessons, pace))
         print(f"{notebook.name}: {sum(lessons[notebook.name].seconds.values()):.0f} s in quick")
 

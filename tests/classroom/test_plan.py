@@ -264,29 +264,28 @@ def test_a_part_that_cannot_be_read_is_refused_in_one_sentence(tmp_path, text):
 
 def test_measurements_are_kept(tmp_path):
     assert plan_measured.read(tmp_path) == Measured()
-    assert Measured().largest() is None
-    measured = Measured(
-        {
-            "07_made_up": Lesson({"a": 1.26}, {"quick": 900.4}),
-            "08_other": Lesson({}, {"quick": 100, "standard": 1200}),
-        },
-        2000,
-    )
-    plan_measured.write(tmp_path, measured)
-    again = plan_measured.read(tmp_path)
-    assert again.lessons["07_made_up"] == Lesson({"a": 1.3}, {"quick": 900})
-    assert again.pace == 2000
-    assert again.largest() == ("08_other", 1200)
+    plan_measured.write(tmp_path, Measured({"07_made_up": Lesson({"a": 1.26}, 900.4)}, 2000))
+    assert plan_measured.read(tmp_path) == Measured({"07_made_up": Lesson({"a": 1.3}, 900)}, 2000)
     (tmp_path / plan_measured.FILE).write_text('{"lessons": []}')
     with pytest.raises(CourseError, match="delete it and run that tool"):
         plan_measured.read(tmp_path)
+
+
+def test_the_largest_notebook_is_that_of_any_profile(tmp_path):
+    assert plan_measured.largest(tmp_path) is None
+    plan_measured.write(tmp_path, Measured({"07_made_up": Lesson({}, 900), "08_x": Lesson()}))
+    assert plan_measured.largest(tmp_path) == ("notebooks/07_made_up", 900)
+    notebook(tmp_path, new_code_cell("1"))
+    assert plan_measured.largest(tmp_path) == ("notebooks/07_made_up", 900)
+    notebook(tmp_path, new_code_cell("1"), peak_mb=1200)
+    assert plan_measured.largest(tmp_path) == ("notebooks/07_made_up", 1200)
 
 
 def test_the_profile_is_one_whose_waiting_a_class_endures(tmp_path):
     cell = new_code_cell("1")
     cells = [new_markdown_cell("# T\n\n## 1 · One\n\ntext"), cell]
     notebook(tmp_path, *cells, seconds={cell.id: 400.0})
-    measured = Measured({"07_made_up": Lesson({cell.id: 40.0}, {})})
+    measured = Measured({"07_made_up": Lesson({cell.id: 40.0})})
     plan_measured.write(tmp_path, measured)
     assert "profile **standard**" in plan(tmp_path, "7", [90])
     assert "profile **quick**" in plan(tmp_path, "7", [45])

@@ -64,7 +64,7 @@ def examine(root: Path) -> Iterator[Light]:
     """Yield the lights, the quick ones first: installation, data, memory, ten seconds' training."""
     measured = plan_measured.read(root)
     yield from installation(doctor.examine(), data_used(root))
-    yield memory(machine.total_memory(), measured)
+    yield memory(machine.total_memory(), plan_measured.largest(root))
     yield training(train, measured)
 
 
@@ -98,19 +98,15 @@ def installation(findings: Iterable[Finding], used: set[str]) -> Iterator[Light]
     yield Light("installation", GREEN, f"{fine} things that the doctor looks at are in order")
 
 
-def memory(total: float | None, measured: Measured) -> Light:
-    """Compare the memory that there is (bytes) with the measured peak of the largest lesson."""
-    largest = measured.largest()
+def memory(total: float | None, largest: tuple[str, float] | None) -> Light:
+    """Compare the memory that there is (bytes) with the largest notebook's measured peak (MB)."""
     if largest is None or total is None:
         what = "how much there is" if total is None else "what a lesson needs"
         advice = "watch the memory while you run the lesson of the day once"
         return Light("memory", AMBER, f"it is not known {what}", advice)
     name, peak = largest
     needed = peak * 1e6 + _SERVER
-    found = (
-        f"{total / 1e9:.1f} GB; lesson {name[:2]}, the largest, and JupyterLab need "
-        f"{needed / 1e9:.1f} GB"
-    )
+    found = f"{total / 1e9:.1f} GB; {name}, the largest, and JupyterLab need {needed / 1e9:.1f} GB"
     if total < needed:
         return Light("memory", RED, found, "give each learner more memory, or use other machines")
     if total < _COMFORT * needed:

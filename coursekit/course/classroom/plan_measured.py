@@ -1,9 +1,9 @@
 """What lessons were measured to need: the seconds of each cell, the memory, the pace of a training.
 
-`sources/plans/measured.json` holds, for each lesson, the seconds of its code cells by their ids in
-the profile quick and its peak memory in each profile that was measured; `pace` is how many steps a
-second `check` trained on the machine that measured. A built notebook knows the seconds of its long
-cells in the profile standard by itself. `python tools/measure_lessons.py` renews the file.
+A built notebook knows the seconds of its long cells and its peak memory in the profile standard.
+`sources/plans/measured.json` holds the seconds of all code cells, by their ids, and the peak memory
+in quick; `pace` is how many steps a second `check` trained on the machine that measured.
+`python tools/measure_lessons.py` renews the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from coursekit.base.files import write_whole
+from coursekit.course.notebooks.catalogue import built
 from coursekit.errors import CourseError
 
 FILE = "sources/plans/measured.json"
@@ -22,10 +25,10 @@ FILE = "sources/plans/measured.json"
 
 @dataclass(frozen=True)
 class Lesson:
-    """What one lesson needed: seconds in quick by cell id, peak memory in MB by profile."""
+    """What one lesson needed in quick: the seconds of each code cell by its id, and MB at most."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
-    peak_mb: Mapping[str, float] = field(default_factory=dict)
+    peak_mb: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,19 @@ class Measured:
     lessons: Mapping[str, Lesson] = field(default_factory=dict)
     pace: float | None = None
 
-    def largest(self) -> tuple[str, float] | None:
-        """Return the name and peak memory (MB) of the lesson that needs most; None if unknown."""
-        peaks = {
-            name: max(lesson.peak_mb.values())
-            for name, lesson in self.lessons.items()
-            if lesson.peak_mb
-        }
-        return max(peaks.items(), key=lambda item: item[1]) if peaks else None
+
+def largest(root: Path) -> tuple[str, float] | None:
+    """Return the label and peak memory (MB) of the notebook that needs most; None if unknown.
+
+    Solutions count with the lessons: a learner runs both.
+    """
+    peaks = {f"notebooks/{name}": each.peak_mb for name, each in read(root).lessons.items()}
+    for notebook in built(root, ["notebooks", "solutions"]):
+        note = nbformat.read(notebook.path, as_version=4).metadata.get("coursekit", {})
+        label = notebook.label.removesuffix(".ipynb")
+        peaks[label] = max(peaks.get(label, 0.0), note.get("peak_mb", 0.0))
+    found = max(peaks.items(), key=lambda item: item[1], default=("", 0.0))
+    return found if found[1] else None
 
 
 def read(root: Path) -> Measured:
@@ -53,7 +61,7 @@ def read(root: Path) -> Measured:
     try:
         found = json.loads((root / FILE).read_text(encoding="utf-8"))
         lessons = {
-            name: Lesson(dict(each["seconds"]), dict(each["peak_mb"]))
+            name: Lesson(dict(each["seconds"]), float(each["peak_mb"]))
             for name, each in found["lessons"].items()
         }
         return Measured(lessons, found["pace"])
@@ -80,5 +88,5 @@ def write(root: Path, measured: Measured) -> None:
 def _plain(lesson: Lesson) -> dict[str, Any]:
     return {
         "seconds": {cell: round(seconds, 1) for cell, seconds in lesson.seconds.items()},
-        "peak_mb": {profile: round(peak) for profile, peak in lesson.peak_mb.items()},
+        "peak_mb": round(lesson.peak_mb),
     }
