@@ -210,10 +210,10 @@ def test_an_outline_has_sections_questions_and_findings(tmp_path):
     assert (lesson.title, lesson.lead) == ("07 Made up", ["Why?"])
     assert [section.title for section in lesson.sections] == ["1 · One", "Recap"]
     first, second, third = lesson.sections[0].experiments
-    assert first.before == ["```\n## no heading\n\nx\n```", "Set-up."]
+    assert (first.before, first.lead) == (["```\n## no heading\n\nx\n```"], "Set-up.")
     assert first.question == "Which one\nwins?"
     assert first.findings == ["**One wins by 3.**"]
-    assert (second.before, second.question) == (["And now?"], "Again?")
+    assert (second.before, second.lead, second.question) == ([], "And now?", "Again?")
     assert [cell.source for cell in second.cells] == ["2"]
     assert (third.heading, third.items, third.before) == ("Deeper", [], ["More."])
 

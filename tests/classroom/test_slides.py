@@ -93,7 +93,9 @@ def test_what_the_lesson_says_is_on_a_slide_or_in_the_notes(name):
 def test_a_question_comes_before_its_picture_with_the_finding_below(tmp_path):
     made = made_up(
         tmp_path,
-        new_markdown_cell("# 07 T\n\n## 1 · One\n\nSet-up.\n\n**Predict first:** who wins?"),
+        new_markdown_cell(
+            "# 07 T\n\n## 1 · One\n\nSet-up.\n\nTwo run. **Predict first:** who wins?"
+        ),
         new_code_cell("1", outputs=[picture()]),
         new_code_cell("2", outputs=[new_output("stream", text="a   1\nb   2\n")]),
         new_code_cell(
@@ -103,6 +105,7 @@ def test_a_question_comes_before_its_picture_with_the_finding_below(tmp_path):
     )
     assert [slide.kind for slide in made] == ["title", "predict", "picture", "printed"]
     assert made[1].notes == ["Set-up."]
+    assert made[1].main.index("Two run.") < made[1].main.index("Who wins?")
     assert made[2].caption == "<strong>It wins by 3.</strong>"
     assert made[2].notes == ["**It wins by 3.** For this reason."]
     assert "✔ so" in made[3].notes[0]

@@ -36,10 +36,14 @@ _WORD = re.compile(r"\w[\w'’-]*")
 
 @dataclass
 class Experiment:
-    """One thing tried: `items` are the code cells and texts from its first code cell on."""
+    """One thing tried: `items` are the code cells and texts from its first code cell on.
+
+    `lead` is what stands before the question in the same paragraph.
+    """
 
     heading: str = ""
     before: list[str] = field(default_factory=list)
+    lead: str = ""
     question: str = ""
     items: list[NotebookNode | str] = field(default_factory=list)
 
@@ -82,7 +86,7 @@ class Section:
         """Its blocks of text in order, questions among them."""
         found = []
         for each in self.experiments:
-            found += [*each.before, each.question]
+            found += [*each.before, each.lead, each.question]
             found += [item for item in each.items if isinstance(item, str)]
         return [text for text in found if text]
 
@@ -202,8 +206,7 @@ def _ask(section: Section, text: str) -> None:
     now = section.experiments[-1]
     if now.question or now.items:
         now = _next(section, Experiment(heading=now.heading))
-    if before.strip():
-        now.before.append(before.strip())
+    now.lead = before.strip()
     question = question.strip()
     now.question = question[:1].upper() + question[1:]
 

@@ -160,6 +160,8 @@ def _questions(lesson: Outline, part: Part) -> Iterator[str]:
 
 def _question(section: Section, experiment: outline.Experiment, part: Part) -> Iterator[str]:
     yield f"### {section.title}" + (f": {experiment.heading}" if experiment.heading else "")
+    if experiment.lead:
+        yield f"**Say:** {outline.flat(experiment.lead)}"
     yield f"**Ask:** {outline.flat(experiment.question)}"
     usual = part.usual(experiment.question)
     if usual:

@@ -65,7 +65,7 @@ def _experiment(section: Section, experiment: Experiment) -> list[Slide]:
         slides += _shown(title, text)
     said = [text for text in experiment.before if not _is_visual(text)]
     if experiment.question:
-        slides.append(_ask(title, experiment.question, said))
+        slides.append(_ask(title, experiment, said))
     elif said and experiment.items and not slides:
         slides.append(_say(title, said[0], said))
     elif said and not experiment.items:
@@ -82,10 +82,13 @@ def _experiment(section: Section, experiment: Experiment) -> list[Slide]:
     return slides
 
 
-def _ask(title: str, question: str, said: list[str]) -> Slide:
-    size = "short" if len(question) < 200 else "long"
-    main = f"<div class='label'>Predict first</div><div class='ask {size}'>{html(question)}</div>"
-    return Slide("predict", title, main, notes=said)
+def _ask(title: str, experiment: Experiment, said: list[str]) -> Slide:
+    question, lead = experiment.question, flat(experiment.lead)
+    size = "short" if len(question) + len(lead) < 200 else "long"
+    shown = f"<div class='lead'>{html(lead)}</div>" if 0 < len(lead) <= _SAID else ""
+    label = f"<div class='label'>Predict first</div><div class='ask {size}'>{html(question)}</div>"
+    notes = [*said, lead] if lead and not shown else said
+    return Slide("predict", title, shown + label, notes=notes)
 
 
 def _told(title: str, texts: list[str]) -> Iterator[Slide]:
