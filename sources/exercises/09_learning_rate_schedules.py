@@ -22,7 +22,6 @@ import coursekit as ck
 
 lab = ck.setup(seed=42)
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -192,12 +191,9 @@ plans = {
 }
 solved = [name for name in plans if ex.is_correct(name)]
 if solved:
-    fig, ax = plt.subplots()
-    for name in solved:
-        ax.plot([plans[name](t) for t in range(500)], label=name)
-    ax.set(title="Your schedules over 500 steps", xlabel="step", ylabel="learning rate")
-    ax.legend()
-    ck.show(fig, alt=f"Learning rate against step, one line each for {', '.join(solved)}.")
+    drawn = {name: [plans[name](t) for t in range(500)] for name in solved}
+    ck.show(ck.plotting.lines(drawn, np.arange(500), title="Your schedules over 500 steps",
+                              xlabel="step", ylabel="learning rate"))  # fmt: skip
 else:
     print("No schedule is correct yet, so there is nothing to draw.")
 
@@ -367,11 +363,10 @@ def new_model(optimizer):
 if ex.is_correct("range_test"):
     model = new_model(keras.optimizers.SGD(0.01, momentum=0.9))
     rates, losses = range_test(model, x_digits, y_digits, 1e-4, 1.0, 16)
-    fig, ax = plt.subplots()
-    ax.semilogx(rates, losses, ".-")
-    ax.set(title="The loss falls, then blows up", xlabel="learning rate (log scale)",
-           ylabel="loss of the batch", ylim=(0, 5))  # fmt: skip
-    ck.show(fig, alt="Loss of each batch against a growing rate: flat, falling, exploding.")
+    cut = np.clip(np.nan_to_num(losses, nan=5), 0, 5)
+    ck.show(ck.plotting.lines({"one batch": cut}, rates, log="x", xlabel="learning rate",
+                              ylabel="loss of the batch, cut at 5",
+                              title="The loss falls, then blows up"))  # fmt: skip
 
 # %% [markdown]
 # ### Task 9: the 1cycle callback
@@ -457,13 +452,10 @@ if ex.is_correct("one_cycle_callback"):
     model, recorder = new_model(SGDWithLiveMomentum()), Recorder()
     model.fit(x_digits[train], y_digits[train], epochs=5, verbose=0,
               callbacks=[OneCycle(0.05), recorder])  # fmt: skip
-    fig, axes = plt.subplots(1, 2)
-    for ax, values, what in zip(
-        axes, (recorder.rates, recorder.momenta), ("learning rate", "momentum"), strict=True
-    ):
-        ax.plot(values)
-        ax.set(title=f"Recorded {what}", xlabel="step", ylabel=what)
-    ck.show(fig, alt="Recorded rate: up, down, almost to 0. Recorded momentum: down, up, flat.")
+    held = {"20 times the learning rate": 20 * np.array(recorder.rates),
+            "momentum": recorder.momenta}  # fmt: skip
+    ck.show(ck.plotting.lines(held, np.arange(len(recorder.rates)), xlabel="step", ylabel="value",
+                              title="What the optimizer held: momentum mirrors the rate"))  # fmt: skip
     loss, accuracy = model.evaluate(x_digits[valid], y_digits[valid], verbose=0)
     print(f"Validation accuracy after 5 epochs: {accuracy:.1%} (one run, one seed)")
 

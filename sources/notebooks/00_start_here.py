@@ -7,26 +7,29 @@
 #
 # ## What you will be able to do
 #
-# In about 15 minutes you will be able to
+# After about {{ minutes.reading }} minutes of reading, or {{ minutes.with_code }} minutes with the
+# code, you will be able to
 #
-# - run a lesson, and choose how long it may take;
+# - run a lesson, read it, and choose how long it may take;
 # - say which data your results come from;
-# - solve an exercise that answers back;
-# - prove that your installation trains a network.
+# - train a network, and read the pictures of this course;
+# - solve an exercise that answers back.
+#
+# **You need** Python with functions and classes, NumPy arrays, and a first acquaintance with neural
+# networks: what a layer, a loss and a gradient are, and that training follows the gradient downhill.
+# If you have once trained a small network with Keras, you are ready.
 
 # %% [markdown]
 # ## Run a cell
 #
-# Click into the cell below and press **Shift + Enter**. Every lesson begins with these two lines:
-# they make random numbers repeatable, set the look of the pictures, and say what runs where.
+# Click into the cell below and press **Shift + Enter**. Every lesson begins like this: the set-up makes
+# random numbers repeatable, gives the pictures their look, and says what runs where.
 
 # %%
 import coursekit as ck
 
 lab = ck.setup(seed=42)
-
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 
 # %% [markdown]
@@ -34,9 +37,21 @@ import numpy as np
 # Cells*: every lesson runs through on its own. Your copies live in the folder `work/`; an update of
 # the course never overwrites a file that you changed.
 #
+# ## How to read a lesson
+#
+# - **Predict first** asks what you expect. Answer before you run the next cell, aloud or on paper: a
+#   surprise is what you will remember.
+# - The code that you see is what you should read. Code that only draws, prepares or checks is **folded
+#   away** behind three dots; click them if you are curious, skip them if not.
+# - A line with ✔ is a **claim**: a sentence about what has just happened, with its numbers. If it is
+#   not so on your computer, the cell fails and says why.
+# - The sentence in **bold** after an experiment is its finding. Numbers in the text speak of the run
+#   that is stored in the notebook; yours may differ a little.
+# - Parts marked *optional* can be left out; nothing later needs them.
+#
 # ## Three profiles: how long may it take?
 #
-# | profile | for | a lesson takes |
+# | profile | for | a lesson computes |
 # |---|---|---|
 # | `quick` | a first look, old laptops, tests | up to a minute |
 # | `standard` | studying (this is the default) | up to five minutes |
@@ -46,107 +61,127 @@ import numpy as np
 # `COURSEKIT_PROFILE`. Each lesson asks for its sizes once, where you can see them:
 
 # %%
-n, epochs = lab.pick(quick=(2_000, 3), standard=(10_000, 5), full=(55_000, 10))
-print(f"profile {lab.profile}: {n:,} training images, {epochs} epochs")
+n, epochs, n_seeds = lab.pick(quick=(2_000, 3, 2), standard=(10_000, 5, 5), full=(55_000, 10, 5))
+print(f"profile {lab.profile}: {n:,} training images, {epochs} epochs, {n_seeds} seeds")
 
 # %% [markdown]
 # ## Where the data come from
 #
-# `ck.load` returns images as numbers in [0, 1] with their labels, split into training, validation and
-# test data. It looks for the data in this order and tells you which it used:
+# `ck.load` returns images as numbers from 0 to 1 with their labels, split into training, validation and
+# test data. It uses the first of these that is there, and says which:
 #
 # 1. **official**: the original files, checked byte by byte, downloaded once or imported by you;
 # 2. **imported**: the same images from other files, such as a folder of pictures;
-# 3. **embedded**: made by the course itself, when there is no network. Handwritten digits
-#    from scikit-learn stand in for MNIST and Fashion-MNIST, coloured shapes for CIFAR-10.
+# 3. **embedded**: made by the course itself. Handwritten digits from scikit-learn stand in for MNIST and
+#    Fashion-MNIST, coloured shapes for CIFAR-10.
 #
-# Every lesson works with all three. In a terminal, `python3 -m coursekit data list` shows what you have.
+# Every lesson works with all three. In a terminal, `python3 -m coursekit data list` shows what you have
+# and how to get more. What is there on this computer:
 
 # %%
-names = ["mnist", "fashion_mnist", "cifar10", "digits", "shapes"]
-sets = {name: ck.load(name) for name in names}
+made_here = ("digits", "shapes")
+real = [each for each in ck.datasets.status() if each.source != "embedded"]
+for each in ck.datasets.status():
+    note = "" if each in real or each.name in made_here else "  (a stand-in plays its part)"
+    print(f"{each.name:14s} {each.source:9s} {each.images:7,} images{note}")
 
-# %%
-print(f"{'data set':14s} {'source':10s} {'training':>9s} {'validation':>11s} {'test':>7s}   image")
-for name, data in sets.items():
-    sizes = [len(labels) for labels in (data.y_train, data.y_valid, data.y_test)]
-    shape = " × ".join(str(side) for side in data.subset(1).x_train.shape[1:])
-    print(f"{name:14s} {data.source:10s} {sizes[0]:9,} {sizes[1]:11,} {sizes[2]:7,}   {shape}")
-
-# %% tags=["claim"]
-for name, data in sets.items():
-    few = data.subset(100)
-    low, high = few.x_train.min(), few.x_train.max()
-    assert 0 <= low < high <= 1, f"{name}: expected images in [0, 1], got [{low}, {high}]"
-    assert len(few.x_train) == len(few.y_train) == 100, f"{name}: expected 100 images and labels"
-    assert set(np.unique(data.y_train)) == set(range(10)), f"{name}: expected the labels 0 to 9"
-
-# %% [markdown]
-# One image of each of the ten classes, from each data set:
-
-# %%
-for name, data in sets.items():
-    few = data.subset(500)
+# %% tags=["plot"]
+for name in [each.name for each in real] + list(made_here):
+    few = ck.load(name).subset(500)
     first = [int(np.flatnonzero(few.y_train == label)[0]) for label in range(10)]
-    fig = ck.plotting.image_grid(
-        few.x_train[first], data.class_names, title=f"{name} ({data.source})"
-    )
-    ck.show(fig, alt=f"One {name} image of each class: {', '.join(data.class_names)}.")
-del sets
+    ck.show(ck.plotting.images(few.x_train[first], few.class_names,
+                               title=f"{name} ({few.source}): one of each class"))  # fmt: skip
 
 # %% [markdown]
-# ## Train a first network
+# ## 1 · From guessing to reading
 #
-# This proves your installation. A net with two hidden layers learns to read digits. **Predict
-# first:** guessing is right one time in ten. How often will the net be right after a few seconds of
-# training, on images that it has never seen?
+# A net with two hidden layers learns to read digits. **Predict first:** guessing is right one time in
+# ten. How often is the net right after a few seconds of training, on images that it has never seen?
+#
+# `ck.fit` trains a compiled Keras model like `model.fit`, several times as fast on small nets.
 
 # %%
 data = ck.load("mnist").subset(n)
-model = keras.Sequential(
-    [
+
+
+def build():
+    layers = [
         keras.Input((28, 28)),
         keras.layers.Flatten(),
         keras.layers.Dense(100, activation="relu", kernel_initializer="he_normal"),
         keras.layers.Dense(100, activation="relu", kernel_initializer="he_normal"),
         keras.layers.Dense(10, activation="softmax"),
     ]
-)
-model.compile("nadam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-history = model.fit(
-    data.x_train, data.y_train, epochs=epochs, verbose=0,
-    validation_data=(data.x_valid, data.y_valid),
-).history  # fmt: skip
+    model = keras.Sequential(layers)
+    model.compile("nadam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
 
 # %%
-accuracy = model.evaluate(data.x_test, data.y_test, verbose=0)[1]
-print(f"right on {accuracy:.1%} of {len(data.y_test):,} unseen {data.name} images ({data.source})")
-
-# %%
-fig, ax = plt.subplots(figsize=(7.5, 3))
-ax.plot(range(1, epochs + 1), history["accuracy"], "o-", label="training")
-ax.plot(range(1, epochs + 1), history["val_accuracy"], "s--", label="validation")
-ax.axhline(0.1, color=ck.plotting.COLORS[6], linestyle=":", label="guessing")
-ax.set(
-    xlabel="epoch",
-    ylabel="share of images read correctly",
-    ylim=(0, 1.02),
-    xticks=range(1, epochs + 1),
-    title="A few epochs lift a net from guessing to reading",
-)
-ax.legend()
-ck.show(
-    fig,
-    alt="Training and validation accuracy against epoch, both far above the dotted line of guessing.",
-)
+model = build()
+before = model.evaluate(data.x_test, data.y_test, verbose=0)[1]
+ck.fit(model, data.x_train, data.y_train, epochs=epochs, verbose=0)
+after = model.evaluate(data.x_test, data.y_test, verbose=0)[1]
+print(f"right on {len(data.y_test):,} unseen {data.name} images: "
+      f"{before:.1%} before training, {after:.1%} after it")  # fmt: skip
 
 # %% tags=["claim"]
-assert accuracy > 0.7, f"expected at least 70% on unseen images, measured {accuracy:.1%}"
+ck.prove("The untrained net guesses", before < 0.25, f"{before:.1%} right")
+ck.prove("After training it reads most images that it has never seen", after > 0.7,
+         f"{after:.1%} right")  # fmt: skip
 
 # %% [markdown]
-# The cell above is a **claim**: an `assert` that fails if what the lesson says is not what happened
-# on your machine. Every experiment in this course ends in one. `python3 -m coursekit run` runs all
-# lessons and lists the claims that were proved.
+# **The untrained net is right on {{ before:.0% }} of the images, the trained one on {{ after:.1% }}.** Your
+# installation works: it has trained a network.
+#
+# But that was one run. Another **seed**, that is other random starting weights and another order of the
+# images, gives another number. So this course repeats what it compares: `ck.compare` trains each variant
+# with several seeds, the same for all variants. **Predict first:** how far apart do {{ n_seeds }} seeds
+# end? And is the accuracy on the training images higher from the first epoch on?
+
+# %%
+runs = ck.compare({"two hidden layers": build}, data, epochs=epochs, seeds=n_seeds)
+learned = runs.history["two hidden layers"]
+
+
+def untrained(seed, x, y):
+    keras.utils.set_random_seed(seed)
+    return build().evaluate(x, y, verbose=0)[1]
+
+
+# %% tags=["plot"]
+start = {
+    "accuracy": [untrained(seed, data.x_train, data.y_train) for seed in runs.seeds],
+    "val_accuracy": [untrained(seed, data.x_valid, data.y_valid) for seed in runs.seeds],
+}
+drawn = {
+    name: np.hstack([np.array(start[key])[:, None], learned[key]])
+    for name, key in (("training", "accuracy"), ("validation", "val_accuracy"))
+}
+ck.show(ck.plotting.lines(
+    drawn, np.arange(epochs + 1), title="Epoch 0 is guessing; one epoch later the net reads",
+    xlabel="epoch", ylabel="share of images read correctly"))  # fmt: skip
+last = {name: values[:, -1] for name, values in drawn.items()}
+ck.show(ck.plotting.strips(
+    last, title=f"{n_seeds} seeds, {n_seeds} results",
+    xlabel=f"share of images read correctly after {epochs} epochs"))  # fmt: skip
+
+# %% tags=["claim"]
+ends = learned["val_accuracy"][:, -1]
+ahead = (learned["val_accuracy"] - learned["accuracy"])[:, 0]
+ck.prove("Every seed learns to read", ends.min() > 0.7, f"{ends.min():.1%} to {ends.max():.1%}")
+ck.prove("In the first epoch the validation accuracy is the higher one, for every seed",
+         (ahead > 0).all(), f"by {100 * ahead.min():.1f} to {100 * ahead.max():.1f} percentage points")  # fmt: skip
+
+# %% [markdown]
+# **The {{ n_seeds }} seeds end between {{ ends.min():.1% }} and {{ ends.max():.1% }} on the validation
+# images.** A line is the mean of the seeds, with a **band** from the lowest to the highest (here it is hardly
+# wider than the line); where results are compared, every run is a marker and the mean a bar. Two methods that lie {{ 100 * np.ptp(ends):.1f }}
+# percentage points apart have shown nothing yet, and the course will not call one of them the winner.
+#
+# Epoch 0 is the net before training. In epoch 1 the validation accuracy is
+# {{ 100 * ahead.mean():.0f }} percentage points *above* that of the training, which looks impossible and is not: the training accuracy is a mean over the
+# whole epoch, the first clumsy steps included; the validation images are read at its end.
 #
 # ## Exercises that answer back
 #
@@ -203,16 +238,23 @@ ex.accuracy(accuracy)
 # | 14 [Review questions](../exercises/14_review_questions.ipynb), an exercise | could you explain it to somebody else? | 60 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #
-# An exercise takes an hour or a little more. The [glossary](../docs/glossary.md) has every term of the
-# course, with the Korean one and the lesson that treats it.
-
-# %% [markdown]
+# The minutes are those with the code. An exercise takes an hour or a little more. The
+# [glossary](../docs/glossary.md) has every term of the course, with the Korean one and the lesson that
+# treats it; [notation](../docs/notation.md) has the symbols.
+#
+# ## What to do tomorrow
+#
+# 1. Take lesson 01 with its exercise the same day: what you have written yourself stays.
+# 2. Write your prediction down before you run an experiment.
+# 3. On a slow computer, start with `COURSEKIT_PROFILE=quick`.
+#
 # ## Recap
 #
 # - `ck.setup` comes first and says what runs where; Keras is imported after it.
-# - The profile decides how long a lesson takes: `quick`, `standard` or `full`.
+# - The profile decides how long a lesson computes: `quick`, `standard` or `full`.
 # - `data.source` says whether images are official, imported or embedded.
-# - A claim is an assertion: if the cell runs, what the lesson says is what happened here.
+# - A line with ✔ is a claim with its numbers; where it does not hold, the cell fails.
+# - A band or a group of markers shows the seeds; a difference within their spread is no finding.
 # - A check answers what you wrote; a hint is one call away.
 
 # %% [markdown]
