@@ -91,6 +91,7 @@ def test_training_that_stops_is_red_with_its_reason():
     assert light.found == "it stops: RuntimeError: no kernel image"
 
 
+@pytest.mark.slow
 def test_the_training_ends_when_its_time_is_up_and_learns():
     ticks = itertools.count(step=1.0)
     seen = train(seconds=6, clock=lambda: next(ticks))

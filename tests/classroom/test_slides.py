@@ -64,7 +64,7 @@ def test_every_question_has_a_slide_of_its_own_and_every_picture_is_shown(name):
     made = deck(outline.lesson(ROOT, name))
     text = "\n".join("".join(c["source"]) for c in cells_of(name) if c["cell_type"] == "markdown")
     asked = [slide for slide in made if slide.kind == "predict"]
-    assert len(asked) == len(re.findall(r"\*\*Predict\s+first", text))
+    assert len(asked) == len(re.findall(r"(?<!- )\*\*Predict\s+first", text))
     for slide in asked:
         assert "<img" not in slide.main
 

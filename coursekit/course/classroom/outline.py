@@ -30,6 +30,7 @@ _NUMBER = re.compile(r"^(\d+) · ")
 _PREDICT = re.compile(r"\*\*Predict\s+first:?\*\*:?\s*")
 _BOLD = re.compile(r"\*\*(?:[^*]|\*(?!\*))+\*\*")
 _SENTENCE = re.compile(r"(.+?[.?!:])(?=\s+[A-Z*`$«“(]|\s*$)", re.DOTALL)
+_ITEM = re.compile(r"(?:- |\d+\. )")
 _VERDICT = re.compile(r"\*\*Verdict:?\*\*[:,]?\s*")
 _WORD = re.compile(r"\w[\w'’-]*")
 
@@ -193,7 +194,7 @@ def _add(outline: Outline, item: NotebookNode | str) -> None:
         outline.lead += [item] if isinstance(item, str) else []
     elif heading:
         _next(outline.sections[-1], Experiment(heading=heading[2]))
-    elif isinstance(item, str) and _PREDICT.search(item):
+    elif isinstance(item, str) and _PREDICT.search(item) and not is_list(item):
         _ask(outline.sections[-1], item)
     else:
         now = outline.sections[-1].experiments[-1]
@@ -217,6 +218,11 @@ def _next(section: Section, experiment: Experiment) -> Experiment:
         section.experiments.pop()
     section.experiments.append(experiment)
     return experiment
+
+
+def is_list(text: str) -> bool:
+    """Return whether a block of text is a list; "Predict first" in one only explains the words."""
+    return bool(_ITEM.match(text))
 
 
 def is_finding(text: str) -> bool:

@@ -72,7 +72,7 @@ def _length(
     else:
         yield (
             f"Everyone runs the profile **{profile}** (`COURSEKIT_PROFILE={profile}`): its cells "
-            f"take {sum(seconds.values()) / 60:.0f} minutes in all where they were measured, "
+            f"take {sum(seconds.values()) / 60:.1f} minutes in all where they were measured, "
             "most of them while you talk or discuss."
         )
 
@@ -173,10 +173,11 @@ def _question(section: Section, experiment: outline.Experiment, part: Part) -> I
 def _practise(part: Part, tasks: TaskList | None) -> Iterator[str]:
     if tasks is None:
         return
-    yield f"## The exercise ({len(tasks)} tasks)"
+    yield f"## The exercise ({len(tasks)} task{'s' * (len(tasks) > 1)})"
     here = [tasks[name] for name in part.practise if name in tasks] or list(tasks)[:2]
     named = ", ".join(f"`{task.name}` ({task.title})" for task in here)
-    yield f"In the lesson: {named}. The others are for home; each answers back with hints."
+    others = " The others are for home." if len(here) < len(tasks) else ""
+    yield f"In the lesson: {named}.{others} Each check answers back, with hints."
 
 
 def _mistakes(part: Part, tasks: TaskList | None) -> Iterator[str]:

@@ -13,7 +13,15 @@ from html import escape
 from nbformat import NotebookNode
 
 from coursekit.course.classroom import outline
-from coursekit.course.classroom.outline import Experiment, Outline, Section, flat, gist, is_finding
+from coursekit.course.classroom.outline import (
+    Experiment,
+    Outline,
+    Section,
+    flat,
+    gist,
+    is_finding,
+    is_list,
+)
 from coursekit.course.classroom.slides_render import html, inline
 from coursekit.course.notebooks.cells import tags
 
@@ -50,7 +58,7 @@ def deck(lesson: Outline) -> list[Slide]:
 def _title(lesson: Outline) -> Slide:
     lead = "\n\n".join(lesson.lead)
     opening = lesson.section(outline.OPENING)
-    goals = [text for text in (opening.texts if opening else []) if _is_list(text)]
+    goals = [text for text in (opening.texts if opening else []) if is_list(text)]
     items = [item for text in goals for item in _items(text)]
     main = f"<h1>{inline(lesson.title)}</h1><div class='lead'>{html(lead)}</div>"
     if items:
@@ -96,8 +104,8 @@ def _told(title: str, texts: list[str]) -> Iterator[Slide]:
 
     What introduces a list stands in the notes.
     """
-    lists = [text for text in texts if _is_list(text)]
-    notes = [text for text in texts if not _is_list(text)]
+    lists = [text for text in texts if is_list(text)]
+    notes = [text for text in texts if not is_list(text)]
     if not lists:
         gists = "\n\n".join(gist(text) for text in notes[:3])
         yield Slide("say", title, html(gists), notes=notes)
@@ -151,7 +159,7 @@ def _explain(slides: list[Slide], title: str, text: str) -> None:
 
 
 def _say(title: str, text: str, notes: list[str]) -> Slide:
-    if _is_list(text):
+    if is_list(text):
         return Slide("list", title, html(next(_pages(text))), notes=notes)
     said = text if len(text) <= _SAID else gist(text)
     return Slide("say", title, f"<p>{inline(flat(said))}</p>", notes=notes)
@@ -159,16 +167,12 @@ def _say(title: str, text: str, notes: list[str]) -> Slide:
 
 def _close(slide: Slide) -> None:
     """Give a picture its caption: the finding that follows, else the first sentence."""
-    texts = [text for text in slide.explains if not _is_list(text)]
+    texts = [text for text in slide.explains if not is_list(text)]
     findings = [text for text in texts if is_finding(text)]
     if findings or texts:
         slide.caption = inline(flat(gist((findings or texts)[0])))
     slide.notes = slide.explains + slide.notes
     slide.explains = []
-
-
-def _is_list(text: str) -> bool:
-    return bool(_ITEM.match(text))
 
 
 def _is_visual(text: str) -> bool:
