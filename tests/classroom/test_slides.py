@@ -128,7 +128,7 @@ def test_a_finding_goes_to_the_last_picture_that_nothing_is_said_about(tmp_path)
 
 
 def test_a_long_list_takes_several_slides_and_keeps_its_numbers(tmp_path):
-    rules = "\n".join(f"{n}. {'word ' * 50}" for n in range(1, 6))
+    rules = "\n".join(f"{n}. {'word ' * 60}" for n in range(1, 6))
     made = made_up(tmp_path, new_markdown_cell(f"# 07 T\n\n## What to do tomorrow\n\n{rules}"))
     pages = [slide.main for slide in made if slide.kind == "list"]
     assert len(pages) > 1

@@ -260,4 +260,5 @@ def flat(text: str) -> str:
 
 
 def _whole(bold: str) -> bool:
-    return bold.rstrip("*").endswith((".", "!", "?"))
+    """Return whether bold text is a sentence: a label, such as **The price.**, is shorter."""
+    return bold.rstrip("*").endswith((".", "!", "?")) and len(bold.split()) > 2

@@ -26,7 +26,7 @@ from coursekit.course.classroom.slides_render import html, inline
 from coursekit.course.notebooks.cells import tags
 
 _ITEM = re.compile(r"^(?=(?:- |\d+\. ))", re.MULTILINE)
-_ON_A_SLIDE = 560  # characters of a list
+_ON_A_SLIDE = 700  # characters of a list
 _SAID = 420  # characters of running text that a slide shows whole
 _COLUMNS, _LINES = 96, 17  # the widest and longest printout that is read from the back row
 
