@@ -21,18 +21,15 @@ _SERVER = 300e6  # bytes: JupyterLab itself, beside the kernel of one notebook
 _COMFORT = 1.5  # times what is needed: a browser and a second notebook
 _SLOW = 2.0  # times the seconds of the plans
 _SUMMARY = {
-    GREEN: "Green: the day can begin.",
-    AMBER: "Amber: the course runs here; read what is amber above before the day.",
-    RED: "Red: mend what is red above, then run this again.",
+    GREEN: "the day can begin",
+    AMBER: "the course runs here; read what is amber above before the day",
+    RED: "mend what is red above, then run this again",
 }
 
 
 @dataclass(frozen=True)
 class Light:
-    """One thing looked at: its colour, what was found, and one sentence on what to do.
-
-    The last one, which sums up, has no name.
-    """
+    """One thing looked at: its colour, what was found, and one sentence on what to do."""
 
     name: str
     color: str
@@ -46,7 +43,7 @@ def report(root: Path, show: Callable[[Light], None]) -> int:
     for light in examine(root):
         show(light)
         lights.append(light)
-    show(Light("", worst(lights), _SUMMARY[worst(lights)]))
+    show(Light("all in all", worst(lights), _SUMMARY[worst(lights)]))
     return int(worst(lights) == RED)
 
 

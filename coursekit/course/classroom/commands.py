@@ -82,9 +82,8 @@ def check() -> None:
     styles = {checker.GREEN: "green", checker.AMBER: "yellow", checker.RED: "bold red"}
 
     def show(light: checker.Light) -> None:
-        said = f"{light.name}: {light.found}" if light.name else light.found
         dot = (f"● {light.color:<5}  ", styles[light.color])
-        console.print(Text.assemble(dot, said), soft_wrap=True)
+        console.print(Text.assemble(dot, f"{light.name}: {light.found}"), soft_wrap=True)
         if light.advice:
             console.print(Text(f"         → {light.advice}"), soft_wrap=True)
 
