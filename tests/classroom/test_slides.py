@@ -127,6 +127,19 @@ def test_a_finding_goes_to_the_last_picture_that_nothing_is_said_about(tmp_path)
     }
 
 
+def test_no_finding_stands_above_its_question(tmp_path):
+    drawing = f"![Two lines.](data:image/svg+xml;base64,{PIXEL})"
+    made = made_up(
+        tmp_path,
+        new_markdown_cell(f"# 07 T\n\n## 1 · One\n\n{drawing}\n\n**Predict first:** who wins?"),
+        new_code_cell("1"),
+        new_markdown_cell("**The second wins by 3.** For this reason."),
+    )
+    assert [slide.kind for slide in made] == ["title", "picture", "predict", "say"]
+    assert [slide.caption for slide in made] == ["", "", "", ""]
+    assert "The second wins" in made[-1].main
+
+
 def test_a_long_list_takes_several_slides_and_keeps_its_numbers(tmp_path):
     rules = "\n".join(f"{n}. {'word ' * 60}" for n in range(1, 6))
     made = made_up(tmp_path, new_markdown_cell(f"# 07 T\n\n## What to do tomorrow\n\n{rules}"))

@@ -80,14 +80,15 @@ def _experiment(section: Section, experiment: Experiment) -> list[Slide]:
         slides += _told(title, said)
     elif slides:
         slides[0].notes += said
+    tried: list[Slide] = []  # apart: no finding may stand above its question
     for item in experiment.items:
         if isinstance(item, str):
-            _explain(slides, title, item)
+            _explain(tried, title, item)
         else:
-            slides += _outputs(slides, title, item)
-    for slide in slides:
+            tried += _outputs(tried or slides, title, item)
+    for slide in tried:
         _close(slide)
-    return slides
+    return slides + tried
 
 
 def _ask(title: str, experiment: Experiment, said: list[str]) -> Slide:
@@ -116,7 +117,6 @@ def _told(title: str, texts: list[str]) -> Iterator[Slide]:
 
 
 def _outputs(before: list[Slide], title: str, cell: NotebookNode) -> Iterator[Slide]:
-    claim = "claim" in tags(cell)
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if "image/png" in data:
@@ -128,7 +128,7 @@ def _outputs(before: list[Slide], title: str, cell: NotebookNode) -> Iterator[Sl
         text = (output.get("text") or data.get("text/plain") or "").rstrip()
         lines = text.splitlines()
         fits = 1 < len(lines) <= _LINES and max(map(len, lines)) <= _COLUMNS
-        if text and fits and not claim and tags(cell) != ["helper"]:
+        if text and fits and not {"claim", "helper"} & set(tags(cell)):
             widest, longest = max(map(len, lines)), len(lines)
             size = min(24, 1120 / (0.61 * widest), 470 / (1.35 * longest))
             main = f'<pre style="font-size:{size:.1f}px">{escape(text)}</pre>'
@@ -182,7 +182,7 @@ def _is_visual(text: str) -> bool:
 
 def _shown(title: str, text: str) -> Iterator[Slide]:
     if text.startswith("!["):
-        drawing = re.match(r"!\[([^\]]*)\]\(([^)]*)\)", text)
+        drawing = re.match(r"!\[([^\]]*)\]\((data:[^)]*)\)", text)
         if drawing:
             main = f'<img alt="{escape(drawing[1])}" src="{drawing[2]}">'
             yield Slide("picture", title, main)
