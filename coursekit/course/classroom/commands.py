@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from coursekit.base.files import write_whole
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,3 +20,71 @@ app = typer.Typer(
 @app.callback()
 def _class() -> None:
     pass
+
+
+@app.command()
+def plan(
+    lesson: Annotated[str, typer.Argument(metavar="NN", help="The lesson's number or name.")],
+    minutes: Annotated[
+        list[int] | None,
+        typer.Option(min=30, max=300, help="The lesson's length; 90 and 45 by default."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write markdown to this file.")
+    ] = None,
+) -> None:
+    """Plan a lesson: clock, seconds of cells, questions, mistakes, what to skip."""
+    from coursekit.base.environment import ROOT
+    from coursekit.course.classroom import plan as planner
+
+    text = planner.plan(ROOT, lesson, minutes or planner.LENGTHS)
+    if out is not None:
+        write_whole(out, text)
+        typer.echo(f"The plan is in {out}.")
+    elif sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command()
+def slides(
+    lesson: Annotated[str, typer.Argument(metavar="NN", help="The lesson's number or name.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="The file to write.")],
+) -> None:
+    """Make slides of a lesson: one file for a browser, with speaker notes (press S)."""
+    from coursekit.base.environment import ROOT
+    from coursekit.course.classroom import slides as maker
+
+    count = maker.write(ROOT, lesson, out)
+    typer.echo(
+        f"{count} slides are in {out}. Open it in a browser: S shows the speaker's notes, "
+        "and with ?print-pdf at the end of its address it prints."
+    )
+
+
+@app.command()
+def check() -> None:
+    """Show one traffic light before the day: installation, data, memory, ten seconds' training.
+
+    Exits with 1 where it is red, else with 0.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from coursekit.base.environment import ROOT
+    from coursekit.course.classroom import check as checker
+
+    console = Console(highlight=False)
+    styles = {checker.GREEN: "green", checker.AMBER: "yellow", checker.RED: "bold red"}
+
+    def show(light: checker.Light) -> None:
+        dot = (f"● {light.color:<5}  ", styles[light.color])
+        console.print(Text.assemble(dot, f"{light.name}: {light.found}"), soft_wrap=True)
+        if light.advice:
+            console.print(Text(f"         → {light.advice}"), soft_wrap=True)
+
+    raise typer.Exit(checker.report(ROOT, show))

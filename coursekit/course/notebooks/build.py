@@ -22,7 +22,7 @@ from coursekit.course.notebooks.execute import CELL_TIMEOUT, checks, execute
 from coursekit.errors import NotebookError
 
 PROFILE = "standard"  # what stored notebooks are built with
-_ADDED = ("profile", "data", "seconds", "outputs")  # to metadata.coursekit by an execution
+_ADDED = ("profile", "data", "seconds", "peak_mb", "outputs")  # to metadata.coursekit by a run
 _LONG = 2.0  # seconds: a cell that takes longer is noted with its time
 OnCell = Callable[[str, int, int], None]
 
@@ -133,6 +133,7 @@ def _run(
         "profile": profile,
         "data": dict(sorted(outcome.data.items())),
         "seconds": {cell: round(s, 1) for cell, s in outcome.cells.items() if s > _LONG},
+        "peak_mb": round(outcome.peak_mb),
         "outputs": convert.digest_of_outputs(nb),
     }
     return Built(notebook, "run", outcome.seconds, tuple(sorted(outcome.data.items())))
