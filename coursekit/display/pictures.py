@@ -186,7 +186,7 @@ def _scales(ax: Axes, log: str, *, whole: bool = False) -> None:
 def _plain_ticks(axis: Axis) -> None:
     """Label a logarithmic axis at 1, and at 2 and 5 where it spans little, in plain decimals.
 
-    Where it goes below 0.00001 or beyond 99,999, all its labels are powers of ten.
+    Where it reaches below 0.00001 or beyond 99,999, all its labels are powers of ten.
     """
     from matplotlib.ticker import (
         FuncFormatter,
@@ -198,7 +198,7 @@ def _plain_ticks(axis: Axis) -> None:
     low, high = axis.get_view_interval()
     wide = low > 0 and high / low >= 100
     axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    powers = wide and not 1e-5 <= low < high < 1e5
+    powers = wide and not 2e-6 <= low < high < 5e5
     decimals = FuncFormatter(lambda value, _: plain(value))
     axis.set_major_formatter(LogFormatterMathtext() if powers else decimals)
     axis.set_minor_formatter(NullFormatter())
