@@ -129,7 +129,7 @@ function(
     mistakes={
         "The activation is never applied: your layers are linear.":
             lambda x, ks, f: layer_statistics(x, ks, lambda z: z),
-        "Your numbers describe the sums; the outputs of the activation are asked for.": _of_sums,
+        "Your numbers describe the pre-activations; the outputs are asked for.": _of_sums,
         "Every layer gets the net's inputs; it should get the outputs of the layer below.":
             lambda x, ks, f: np.array([_row(f(x @ kernel)) for kernel in ks]),
         "There is a row for the inputs; only the layers' outputs have one.":
@@ -175,7 +175,7 @@ def _moment(f, of=np.square):
 
 
 def keep_std(activation, n):
-    """Return the std of the weights that gives the next sums variance 1."""
+    """Return the std of the weights that gives the next pre-activations variance 1."""
     return (n * _moment(activation)) ** -0.5
 
 
@@ -195,8 +195,8 @@ function(
         "The activation has no effect.": lambda f, n: n**-0.5,
         "The number of inputs has no effect.": lambda f, n: keep_std(f, 1),
         "That is what weights of std 1 do; undo it.": lambda f, n: 1 / keep_std(f, n),
-        "That is the variance of the sums for weights of std 1; the weights must undo it, and a "
-        "std is a root.": lambda f, n: n * _moment(f),
+        "That is the variance of the pre-activations for weights of std 1: divide by it, and take "
+        "the root.": lambda f, n: n * _moment(f),
         "The root belongs over `n` as well.": lambda f, n: 1 / (n * _moment(f) ** 0.5),
         "The root belongs over the mean square as well.": lambda f, n: 1 / (n**0.5 * _moment(f)),
         "You average absolute outputs; squares come first, then the mean.":

@@ -22,7 +22,6 @@ import coursekit as ck
 
 lab = ck.setup(seed=42)
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -76,29 +75,25 @@ def slope_bound(weights):
 ex.slope_bound(slope_bound)
 
 # %% [markdown]
-# Is the bound ever reached? The picture draws chains of growing length with all weights 5: the line
-# is your bound, the dots are what 200 chains with random biases really let through (by the chain
-# rule, with your slope). **Predict first:** the bound grows by a factor 5/4 with every layer. Will
-# the dots explode?
+# Is the bound ever reached? The picture draws chains of growing length with all weights 5: one line
+# is your bound, the others are what 200 chains with random biases really let through (by the chain
+# rule, with your slope). **Predict first:** the bound grows by a factor 5/4 with every layer. Will the
+# chains explode?
 
 # %%
 if ex.is_correct("sigmoid_slope") and ex.is_correct("slope_bound"):
     lengths, w, draw = np.arange(1, 31), 5.0, np.random.default_rng(0)
-    a, through, dots = draw.uniform(size=200), np.ones(200), []
+    a, through, chains = draw.uniform(size=200), np.ones(200), []
     for _ in lengths:
         z = w * a + draw.normal(-w / 2, 1, 200)
         a, through = 1 / (1 + np.exp(-z)), through * w * sigmoid_slope(z)
-        dots.append(through)
-    fig, ax = plt.subplots()
-    ax.semilogy(lengths, [slope_bound([w] * int(k)) for k in lengths], label="your bound")
-    ax.semilogy(lengths, dots, ".", color=ck.plotting.COLORS[7], markersize=2)
-    ax.set(xlabel="layers", ylabel="derivative (log scale)",
-           title=f"Bound {slope_bound([w] * 30):.0f}, typical {np.median(dots[-1]):.1g} after 30 layers")  # fmt: skip
-    ax.legend()
-    ck.show(
-        fig,
-        alt="The bound rises in a straight line on a log axis; the derivatives of 200 chains fall.",
-    )
+        chains.append(through)
+    bound = [slope_bound([w] * int(length)) for length in lengths]
+    ck.show(ck.plotting.lines(
+        {"your bound": bound, "highest of 200 chains": np.max(chains, axis=1),
+         "median of 200 chains": np.median(chains, axis=1)}, lengths,
+        title=f"Bound {bound[-1]:.0f}, typical {np.median(chains[-1]):.1g} after 30 layers",
+        xlabel="layers", ylabel="derivative", log="y"))  # fmt: skip
 else:
     print("This picture waits for tasks 1 and 2.")
 
@@ -164,7 +159,7 @@ else:
 # ### Task 4: the gradient norm of every layer
 #
 # For a Keras `model` that ends in softmax, return the norm of the loss' gradient for every layer that
-# has weights, as a list, the first layer first:
+# has weights, as a list with one number for each such layer, the first layer first:
 #
 # 1. compute `model(x)` inside a `tf.GradientTape`, and the **mean** of
 #    `keras.losses.sparse_categorical_crossentropy` over the batch;
@@ -198,9 +193,9 @@ ex.gradient_norms(gradient_norms)
 #
 # ### Task 5: the std that keeps the variance
 #
-# Let a layer's sums $z$ be normal with mean 0 and variance 1. Its outputs $f(z)$ are multiplied by
-# weights $w$ and added up, $n$ of them, to a sum of the next layer. Which std must the weights have,
-# so that the next layer's sums have variance 1 **again**?
+# Let a layer's pre-activations $z$ be normal with mean 0 and variance 1. Its outputs $f(z)$ are
+# multiplied by weights $w$ and added up, $n$ of them, to a pre-activation of the next layer. Which std
+# must the weights have, so that the next layer's pre-activations have variance 1 **again**?
 #
 # A sum of $n$ independent products $w_i x_i$, with weights of mean 0, has the variance $n \cdot
 # \mathrm{Var}(w) \cdot \mathrm{E}[x^2]$. Find $\mathrm{E}[x^2]$ by simulation: a million draws are
@@ -216,7 +211,7 @@ ex.gradient_norms(gradient_norms)
 
 # %% tags=["task:keep_std"]
 def keep_std(activation, n):
-    """Return the std of the weights that keeps the variance of the sums at 1."""
+    """Return the std of the weights that keeps the variance of the pre-activations at 1."""
     ### BEGIN SOLUTION
     x = activation(np.random.default_rng(0).standard_normal(1_000_000))
     return 1 / np.sqrt(n * np.mean(x**2))
@@ -231,8 +226,8 @@ ex.keep_std(keep_std)
 #
 # Your std, and your statistics, for three activations and layers of 200 units.
 #
-# **Predict first:** the variance of the sums is kept for all three. For which of them is the response
-# kept too?
+# **Predict first:** the variance of the pre-activations is kept for all three. For which of them is the
+# response kept too?
 
 # %%
 activations = {
@@ -241,30 +236,23 @@ activations = {
     "sigmoid": ck.scratch.activations.sigmoid,
 }
 if ex.is_correct("layer_statistics") and ex.is_correct("keep_std"):
-    fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True)
-    for i, (name, activation) in enumerate(activations.items()):
+    rows = {}
+    for name, activation in activations.items():
         draw, std = np.random.default_rng(0), keep_std(activation, 200)
-        first = draw.normal(0, 1 / np.sqrt(200), (1, 200, 200))  # makes sums of variance 1
+        first = draw.normal(0, 1 / np.sqrt(200), (1, 200, 200))  # pre-activations of variance 1
         kernels = [*first, *draw.normal(0, std, (29, 200, 200))]
-        rows = np.array(layer_statistics(draw.standard_normal((300, 200)), kernels, activation))
-        for ax, column in zip(axes, (1, 2), strict=True):
-            ax.semilogy(range(1, 31), rows[:, column], **ck.plotting.line_kw(i),
-                        label=f"{name}, std {std:.3f}")  # fmt: skip
-    axes[0].set(
-        xlabel="layer",
-        ylabel="std of all outputs (log)",
-        title="The size is nearly kept",
-        ylim=(0.05, 5),
-    )
-    axes[1].set(
-        xlabel="layer", ylabel="response to the input (log)", title="The response is another matter"
-    )
-    axes[0].legend(fontsize=8)
-    ck.show(
-        fig, alt="Std of the outputs and response to the input of 30 layers, for three activations."
-    )
+        x200 = draw.standard_normal((300, 200))
+        rows[f"{name}, std {std:.3f}"] = np.array(layer_statistics(x200, kernels, activation))
+    sizes = {name: row[:, 1] for name, row in rows.items()}
+    worst = max(size.max() / size.min() for size in sizes.values())
+    ck.show(ck.plotting.lines(
+        sizes, title=f"In thirty layers no net's size changes more than {worst:.1f}-fold",
+        xlabel="layer", ylabel="std of all outputs"))  # fmt: skip
+    ck.show(ck.plotting.lines(
+        {name: row[:, 2] for name, row in rows.items()}, title="The response is another matter",
+        xlabel="layer", ylabel="response to the input", log="y"))  # fmt: skip
 else:
-    print("This picture waits for tasks 3 and 5.")
+    print("These pictures wait for tasks 3 and 5.")
 
 # %% [markdown]
 # ### And in training
@@ -304,29 +292,22 @@ if ex.is_correct("gradient_norms") and ex.is_correct("keep_std"):
         "your std": lambda n: keep_std(np.tanh, n),
         "std 1": lambda n: 1.0,
     }
-    fig, ax = plt.subplots()
-    for i, (name, std_of) in enumerate(starts.items()):
+    norms = {}
+    for name, std_of in starts.items():
         start(std_of)
-        norms = gradient_norms(model, x[:500], y[:500])
-        ax.semilogy(range(1, len(norms) + 1), norms, ck.plotting.MARKERS[i], label=name,
-                    **ck.plotting.line_kw(i))  # fmt: skip
+        norms[name] = gradient_norms(model, x[:500], y[:500])
         history = ck.fit(model, x, y, epochs=2, verbose=0, seed=0).history
         print(f"{name:9} loss of the second epoch {history['loss'][-1]:6.2f}, "
               f"accuracy {history['accuracy'][-1]:.1%}")  # fmt: skip
     print(f"guessing: loss {np.log(10):.2f}")
-    ax.set(
-        xlabel="layer",
-        ylabel="norm of the gradient (log)",
-        title="What your function sees at the start",
-    )
-    ax.legend()
-    ck.show(fig, alt="Gradient norm of each of eleven layers on a log axis, for three starts.")
+    ck.show(ck.plotting.lines(norms, title="What your function sees at the start", log="y",
+                              xlabel="layer", ylabel="norm of the gradient"))  # fmt: skip
 else:
     print("This training waits for tasks 4 and 5.")
 
 # %% [markdown]
 # Two ways to fail. Too small: the hidden layers have no biases here, so all their gradients are
-# equally tiny (a pitfall of the lesson: look at the size, not only at the ratio). Too large: the
+# equally tiny (a pitfall in the lesson: look at the size, not only at the ratio). Too large: the
 # gradient explodes on its way to the input, and the saturated units above make it a poor guide.
 
 # %% [markdown]
@@ -335,7 +316,7 @@ else:
 # - Compare your two functions with `ck.diagnostics.layer_statistics` and
 #   `ck.diagnostics.gradient_norms`.
 # - Let `gradient_norms` return the root mean square in place of the norm. Which layers change places?
-# - Find the std that keeps the **gradient** of a given activation: look up the gain in section 5 of
+# - Find the std that keeps the **gradient** of a given activation: look up the gain in section 6 of
 #   the lesson. For which activations is it the same as yours?
 # - Put a callback around `gradient_norms` and follow it through an epoch, batch by batch.
 #
