@@ -124,9 +124,9 @@ def _kernel_of(layer: Any, inputs: int, units: int) -> np.ndarray:
         raise Wrong(f"The biases of your layer {'do not start at 0' if biases else 'are gone'}.")
     sums = x @ kernel
     if np.allclose(got, sums, atol=1e-3):
-        raise Wrong("Your layer gives the sums themselves: there is no activation.")
+        raise Wrong("Your layer gives the pre-activations themselves: there is no activation.")
     if not np.allclose(got, np.maximum(sums, 0), atol=1e-3):
-        raise Wrong("The outputs of your layer are not ReLU of the sums.")
+        raise Wrong("The outputs of your layer are not ReLU of the pre-activations.")
     return kernel
 
 

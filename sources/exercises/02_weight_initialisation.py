@@ -68,7 +68,7 @@ def uniform_limit(scale, mode, fan_in, fan_out):
 ex.uniform_limit(uniform_limit)
 
 # %% [markdown]
-# Does Keras stay within your limit, and how close does it come? Each line draws 150,000 weights.
+# Does Keras stay within your limit, and how close to it does it come? Each line draws 150,000 weights.
 
 # %%
 if ex.is_correct("uniform_limit"):
@@ -114,10 +114,10 @@ ex.named_initializer(named_initializer)
 # ### Task 3: He with fan_avg, uniform
 #
 # Why write out parameters when there are names? Because some combinations have none. If you want
-# He's scale but care for the gradients as much as for the signal, take **fan_avg** in place of
+# He's scale, and care about the gradients as much as about the signal, take **fan_avg** in place of
 # fan_in; and take a **uniform** distribution. `he_avg_dense(units)` returns a new
-# `keras.layers.Dense` layer with ReLU and such weights; biases start at 0. It is not told the
-# number of inputs: the net will do that.
+# `keras.layers.Dense` layer with ReLU and such weights; biases start at 0. It does not know
+# the number of inputs yet: the net will tell it.
 #
 # For example, with 400 inputs and 200 units fan_avg is 300, and the variance is 2/300.
 
@@ -147,10 +147,10 @@ def both_ways(layer, fan_in):
     x = rng.standard_normal((2_000, fan_in))
     layer.build((None, fan_in))
     kernel = layer.get_weights()[0]
-    sums = x @ kernel
-    gradient = rng.standard_normal(sums.shape)
-    back = (gradient * (sums > 0)) @ kernel.T
-    return np.mean(np.maximum(sums, 0) ** 2), np.mean(back**2)
+    z = x @ kernel
+    gradient = rng.standard_normal(z.shape)
+    back = (gradient * (z > 0)) @ kernel.T
+    return np.mean(np.maximum(z, 0) ** 2), np.mean(back**2)
 
 
 if ex.is_correct("he_avg_dense"):
@@ -184,15 +184,15 @@ else:
 #
 # ### Task 4: the scale of any activation
 #
-# A scale makes up for what the activation takes away. Let the sums $z$ of a layer have mean 0 and
-# variance 1. After the activation $f$ their **mean square** is $\mathrm{E}[f(z)^2]$, and the next
-# layer's sums have the variance
+# A scale makes up for what the activation takes away. Let the pre-activations $z$ of a layer have mean
+# 0 and variance 1. After the activation $f$ the **mean square** is $\mathrm{E}[f(z)^2]$, and the next
+# layer's pre-activations have the variance
 #
-# $$\text{fan\_in} \cdot \mathrm{Var}(w) \cdot \mathrm{E}[f(z)^2] = \text{scale} \cdot \mathrm{E}[f(z)^2]$$
+# $$n_\text{in} \cdot \mathrm{Var}(w) \cdot \mathrm{E}[f(z)^2] = \text{scale} \cdot \mathrm{E}[f(z)^2]$$
 #
 # For which scale is it 1 again? Find it by simulation: draw a million standard normal numbers, send
-# them through `activation` (a function from array to array), and return the scale. 2% of tolerance
-# are allowed for luck.
+# them through `activation` (a function from array to array), and return the scale. A result within 2%
+# is accepted, as chance plays a part.
 #
 # For example, for $f(z) = z/2$ a quarter of the mean square is left, and the scale is 4.
 
@@ -211,8 +211,9 @@ ex.simulated_scale(simulated_scale)
 
 # %% [markdown]
 # Now let the scale prove itself: 30 layers of 300 units, each activation once with scale 1 and once
-# with your scale. Which of them keep their std with your scale? For which is the scale right at the
-# start and yet not enough? (Section 5 of the lesson says why.)
+# with your scale. **Predict first:** which of the four keep their standard deviation with your scale?
+# For which is the scale right at the start and yet not enough? The picture shows it, the lines below it
+# say it, and section 5 of the lesson says why.
 
 # %%
 activations = {
@@ -232,20 +233,27 @@ def std_per_layer(activation, scale):
 
 if ex.is_correct("simulated_scale"):
     fig, axes = plt.subplots(1, 4, figsize=(10, 3.1), sharey=True)
+    change = {}
     for ax, (name, activation) in zip(axes, activations.items(), strict=True):
         own = float(simulated_scale(activation))
+        stds = std_per_layer(activation, own)
+        change[name] = stds[-1] / stds[0]
         for i, (scale, label) in enumerate(((1.0, "scale 1"), (own, "your scale"))):
             ax.semilogy(range(1, 31), std_per_layer(activation, scale),
                         **ck.plotting.line_kw(i), label=label)  # fmt: skip
         ax.set(title=f"{name}: scale {own:.2f}", xlabel="layer")
     axes[0].set_ylabel("std of the outputs")
     axes[0].legend()
-    fig.suptitle("Your scale holds ReLU, leaky ReLU and tanh; Swish drifts away", fontweight="bold")
+    fig.suptitle("Thirty layers, with scale 1 and with your scale", fontweight="bold")
     ck.show(
         fig,
         alt="Std of the outputs against layer, for ReLU, leaky ReLU, tanh and Swish, each with scale "
-        "1 and with the simulated scale, which is in the title of each panel.",
-    )
+        "1 and with the simulated scale, which is in the title of each panel. From layer 1 to layer 30 "
+        "your scale multiplies it by "
+        + ", ".join(f"{value:.2g} for {name}" for name, value in change.items()) + ".",
+    )  # fmt: skip
+    for name, value in change.items():
+        print(f"{name:10} with your scale: std of layer 30 = {value:.2g} times that of layer 1")
 else:
     print("This picture waits for task 4.")
 
@@ -283,7 +291,7 @@ ex.different_units(different_units)
 # %% [markdown]
 # ### Task 6: repair a net of twins
 #
-# Somebody set all weights of each layer to the same number. Write `repair(model)`, which gives the
+# In this net all weights of a layer have been set to the same number. Write `repair(model)`, which gives the
 # **same** model object new starting weights:
 #
 # - each kernel before a ReLU: **He** (normal or uniform), random, no two layers alike;
@@ -315,10 +323,9 @@ def repair(model):
 ex.repair(repair)
 
 # %% [markdown]
-# See what it is worth. The same net learns handwritten digits three times: as it was found,
-# repaired, and as it was found but with your `repair` applied after the training, when it is
-# trained a second time. Watch the number of different units in the first layer, counted by your own
-# function.
+# See what it is worth. The net learns handwritten digits twice: first as it was found, then again after
+# your repair. Watch the number of different units in the first layer, counted by your own function, and
+# the accuracy. **Predict first:** how many units are there after the first training?
 
 # %%
 n, epochs = lab.pick(quick=(3_000, 4), standard=(10_000, 5), full=(55_000, 5))
@@ -363,7 +370,7 @@ else:
 # - Draw the He kernels of a net of 20 ReLU layers from one initialiser object. Does the net still
 #   learn?
 # - Write `repair` so that it measures: draw each kernel, send a batch of images through, and divide
-#   the kernel by the std of its sums (Mishkin and Matas, *All You Need Is a Good Init*, ICLR 2016,
+#   the kernel by the std of its pre-activations (Mishkin and Matas, *All You Need Is a Good Init*, ICLR 2016,
 #   arXiv:1511.06422).
 #
 # ## What is done
