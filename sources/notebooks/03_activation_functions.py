@@ -248,16 +248,17 @@ def net(activation, hidden=3, units=100, initializer="he_normal", optimizer="sgd
     return model
 
 
-# %%
+# %% tags=["helper"]
 class CountDead(keras.callbacks.Callback):
+    """Set the learning rate; put the percentage of dead units into the history."""
+
     def __init__(self, rate, x):
         super().__init__()
         self.rate, self.x = rate, x
 
     def percent(self):
-        return (
-            100 * sum(layer.dead for layer in ck.diagnostics.dead_units(self.model, self.x)) / 300
-        )
+        layers = ck.diagnostics.dead_units(self.model, self.x)  # none for LeakyReLU
+        return 100 * sum(layer.dead for layer in layers) / 300
 
     def on_train_begin(self, logs=None):
         self.model.optimizer.learning_rate = self.rate
@@ -265,6 +266,27 @@ class CountDead(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs["dead"], logs["dead at birth"] = self.percent(), self.at_birth
+
+
+class Watch(keras.callbacks.Callback):
+    """Count how many of a layer's first 50 units are silent, and how many have moved."""
+
+    def __init__(self, layer, x):
+        super().__init__()
+        self.layer, self.x = layer, x
+
+    def look(self):
+        dense = self.model.layers[self.layer]
+        z = keras.Model(self.model.inputs[0], dense.output)(self.x)
+        return float(np.all(z <= 0, axis=0)[:50].sum()), dense.get_weights()[0][:, :50]
+
+    def on_train_begin(self, logs=None):
+        self.at_birth, self.before = self.look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["silent"], kernel = self.look()
+        logs["silent at birth"] = self.at_birth
+        logs["moved"] = float((kernel != self.before).any(axis=0).sum())
 
 
 # %%
@@ -319,13 +341,13 @@ ck.prove("At 0.5 and 0.7 more runs diverge with standardised pixels, and with Le
 # - **LeakyReLU** has no dead units, and {{ lost[slope] }} of its {{ 2 * n_seeds }} runs diverge there. Dead units
 #   are a *symptom* of steps that are too long; without them the net breaks in another way.
 # - Some units are **dead at birth** ({{ births:.1f }}%): what enters the higher layers is never negative, and a
-#   unit's weights may happen to be mostly negative. A longer training revives most of them, as you see next.
+#   unit's weights may happen to be mostly negative. That is no sentence for life, as you will see.
 
 # %% [markdown]
 # ## 4 · Can the dead come back?
 #
-# To see it cleanly, kill by hand: in a fresh net 50 of the 100 units of one layer get the bias −2.5, which
-# puts (almost) all images on their flat side. Then train with rate 0.1, and count which of the 50 are **silent**,
+# To see it cleanly, kill by hand: in a fresh net 50 of the 100 units of one layer get the bias −4, which puts all
+# images on their flat side. Then train with rate 0.1, and count which of the 50 are **silent**,
 # that is, have a negative pre-activation for every image, and which have **moved**, that is, changed a weight.
 #
 # **Predict first:** how many of the 50 are still silent after five epochs, if they sit in the first layer?
@@ -333,27 +355,10 @@ ck.prove("At 0.5 and 0.7 more runs diverge with standardised pixels, and with Le
 
 
 # %%
-class Watch(keras.callbacks.Callback):
-    def __init__(self, layer, x):
-        super().__init__()
-        self.layer, self.x = layer, x
-
-    def on_train_begin(self, logs=None):
-        self.before = self.model.layers[self.layer].get_weights()[0][:, :50]
-
-    def on_epoch_end(self, epoch, logs=None):
-        dense = self.model.layers[self.layer]
-        z = keras.Model(self.model.inputs[0], dense.output)(self.x)
-        logs["silent"] = float(np.all(z <= 0, axis=0)[:50].sum())
-        moved = dense.get_weights()[0][:, :50] != self.before
-        logs["moved"] = float(moved.any(axis=0).sum())
-
-
-# %%
 def half_silent(activation, layer):
     model = net(activation, optimizer=keras.optimizers.SGD(0.1))
     kernel, bias = model.layers[layer].get_weights()
-    bias[:50] = -2.5
+    bias[:50] = -4
     model.layers[layer].set_weights([kernel, bias])
     return model
 
@@ -372,6 +377,8 @@ ck.show(ck.plotting.lines(
     xlabel="epoch", ylabel="silent units, of 50"))  # fmt: skip
 
 told = ", ".join(f"{name} {[int(v) for v in values]}" for name, values in silent.items())
+born_silent = min(values.min() for values in healing.last("silent at birth").values())
+ck.prove("At birth all 50 units are silent in every net", born_silent == 50, f"{born_silent:.0f}")
 ck.prove("In the first layer no dead ReLU comes back, and none of its weights has moved",
          silent["ReLU, first layer"].min() == 50 and moved["ReLU, first layer"].max() == 0, told)  # fmt: skip
 ck.prove("In the third layer dead ReLUs come back in every net",
@@ -918,7 +925,8 @@ ck.prove("Each of the twenty layers has learned a β of its own",
 #
 # These are experiences with other nets, mostly convolutional ones on large data sets, and not laws. The race
 # above is one test of the fifth row; make yours with your own net and data.
-#
+
+# %% [markdown]
 # ## Pitfalls
 #
 # ### Both branches are computed
