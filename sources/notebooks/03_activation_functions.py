@@ -966,6 +966,10 @@ by_function = -float(keras.activations.leaky_relu(minus_one)[0])
 ck.prove("Keras' layer and Keras' function have different slopes by default",
          abs(by_layer - 0.3) < 1e-6 and abs(by_function - 0.2) < 1e-6,
          f"{by_layer:.2g} and {by_function:.2g}")  # fmt: skip
+prelu, dense = keras.layers.PReLU(), keras.layers.Dense
+twice = keras.Sequential([keras.Input((4,)), dense(8), prelu, dense(8), prelu])
+extra = twice.count_params() - (4 * 8 + 8) - (8 * 8 + 8)
+ck.prove("One PReLU object in two places has one set of 8 slopes", extra == 8, f"{extra} slopes")
 
 # %% [markdown]
 # `where` chooses after both sides have been computed; on the way back the side that was thrown away sends
@@ -980,6 +984,7 @@ ck.prove("Keras' layer and Keras' function have different slopes by default",
 # - **SELU with Keras' default initialiser, He, ordinary dropout or a skip connection.** Nothing warns you;
 #   section 8 shows what you lose.
 # - **`training=True` left on for RReLU** at prediction: every call gives another answer.
+# - **One PReLU object in two places** is one layer with {{ extra }} slopes, not two layers. Make one for each place.
 # - **PReLU behind a convolution** has one slope for each *pixel*; `shared_axes=[1, 2]` gives one for each
 #   channel.
 # - **"SELU makes batch normalisation needless"** holds for plain stacks of dense layers only.
