@@ -232,8 +232,8 @@ ck.prove("GELU, Swish and Mish alone fall somewhere",
 
 # %%
 n, n_seeds, n_race, hidden, race_epochs, race_seeds, racing = lab.pick(
-    quick=(1_500, 2, 2_000, 10, 4, 2, ("ReLU", "SELU", "Swish, β learned")),
-    standard=(2_000, 3, 4_000, 10, 4, 4, None),
+    quick=(1_000, 2, 2_000, 10, 4, 2, ("ReLU", "SELU", "Swish, β learned")),
+    standard=(1_500, 3, 4_000, 10, 4, 3, None),
     full=(10_000, 5, 20_000, 20, 8, 5, None),
 )
 data = ck.load("mnist", n_valid=1_000).subset(n_race)
@@ -316,7 +316,7 @@ ck.show(ck.plotting.lines(
     xlabel="learning rate", ylabel="dead units after training, %"))  # fmt: skip
 ck.show(ck.plotting.lines(
     {name: np.nan_to_num(runs, nan=3).clip(None, 3) for name, runs in losses.items()}, rates, log="x",
-    title="Where ReLU loses units, the others diverge", xlabel="learning rate",
+    title="Where ReLU loses units, LeakyReLU diverges", xlabel="learning rate",
     ylabel="training loss (3: diverged)"))  # fmt: skip
 
 killed, spared = np.nanmean(dead[here], axis=0), np.nanmean(dead[centred][:, :2])
@@ -326,20 +326,23 @@ ck.prove("With pixels in [0, 1] a rate of 0.5 or 0.7 kills more units than 0.1",
 ck.prove("Up to a rate of 0.1 standardised pixels leave fewer dead units", spared < killed[:2].mean(),
          f"{spared:.1f}% against {killed[:2].mean():.1f}%")  # fmt: skip
 lost = {name: int(np.isnan(runs[:, 3:]).sum()) for name, runs in losses.items()}
-ck.prove("At 0.5 and 0.7 more runs diverge with standardised pixels, and with LeakyReLU",
-         lost[here] < min(lost[centred], lost[slope]), f"of {2 * n_seeds} each: {lost}")  # fmt: skip
+ck.prove("At 0.5 and 0.7 more runs diverge with LeakyReLU than with ReLU", lost[slope] > lost[here],
+         f"{lost[slope]} against {lost[here]} of {2 * n_seeds}")  # fmt: skip
+ends = {name: np.nan_to_num(runs, nan=3).mean(axis=0) for name, runs in losses.items()}
+ck.prove("Rate 0.7 is too high for all three", all(end[4] > 1.5 * end[1] for end in ends.values()),
+         ", ".join(f"{name} {end[4]:.2f} against {end[1]:.2f} at 0.1" for name, end in ends.items()))  # fmt: skip
 
 # %% [markdown]
 # **With pixels in [0, 1], {{ killed[1]:.1f }}% of the units are dead after training with rate 0.1, and
-# {{ killed[4]:.0f }}% with 0.7.** Long steps kill, and they spare nobody for being well prepared:
+# {{ killed[4]:.0f }}% with 0.7.** Long steps kill.
 #
-# - **Standardised pixels** save units while the rate is sane ({{ spared:.1f }}% dead in place of
-#   {{ killed[:2].mean():.1f }}%, up to 0.1). Unstandardised ones are never negative, so one step moves the
-#   pre-activations of *all* images to the same side. But they are smaller, too, and a rate of 0.5 is a
-#   shorter step with them: with standardised pixels {{ lost[centred] }} of the {{ 2 * n_seeds }} runs at 0.5 and
-#   0.7 diverge, otherwise {{ lost[here] }}.
-# - **LeakyReLU** has no dead units, and {{ lost[slope] }} of its {{ 2 * n_seeds }} runs diverge there. Dead units
-#   are a *symptom* of steps that are too long; without them the net breaks in another way.
+# - **Standardised pixels** save units while the rate is sane: up to 0.1, {{ spared:.1f }}% are dead in place of
+#   {{ killed[:2].mean():.1f }}%. Pixels in $[0, 1]$ are never negative, so one step moves the pre-activations of
+#   *all* images to the same side; centred ones push some up and some down. At 0.7 nothing helps: the loss is
+#   {{ ends[centred][4]:.1f }}, against {{ ends[centred][1]:.2f }} at 0.1 (a diverged run counts as 3).
+# - **LeakyReLU** has no dead units, and {{ lost[slope] }} of its {{ 2 * n_seeds }} runs at 0.5 and 0.7 diverge; of
+#   ReLU's, {{ lost[here] }}. Dead units are a *symptom* of steps that are too long, and without them the net breaks
+#   in another way.
 # - Some units are **dead at birth** ({{ births:.1f }}%): what enters the higher layers is never negative, and a
 #   unit's weights may happen to be mostly negative. That is no sentence for life, as you will see.
 
@@ -371,10 +374,9 @@ healing = ck.compare(builds, raw, epochs=5, seeds=n_seeds, callbacks=watching)
 silent, moved = healing.last("silent"), healing.last("moved")
 
 # %% tags=["plot", "claim"]
-ck.show(ck.plotting.lines(
-    {name: np.insert(kept["silent"], 0, 50, axis=1) for name, kept in healing.history.items()},
-    np.arange(6), title="Dead in the first layer: for good. Dead in the third: most come back",
-    xlabel="epoch", ylabel="silent units, of 50"))  # fmt: skip
+ck.show(ck.plotting.strips(
+    silent, title="Dead in the first layer: for good. Dead in the third: some come back",
+    xlabel="units still silent after five epochs, of 50"))  # fmt: skip
 
 told = ", ".join(f"{name} {[int(v) for v in values]}" for name, values in silent.items())
 born_silent = min(values.min() for values in healing.last("silent at birth").values())
@@ -382,21 +384,21 @@ ck.prove("At birth all 50 units are silent in every net", born_silent == 50, f"{
 ck.prove("In the first layer no dead ReLU comes back, and none of its weights has moved",
          silent["ReLU, first layer"].min() == 50 and moved["ReLU, first layer"].max() == 0, told)  # fmt: skip
 ck.prove("In the third layer dead ReLUs come back in every net",
-         silent["ReLU, third layer"].max() < 45, told)  # fmt: skip
+         silent["ReLU, third layer"].max() < 50, told)  # fmt: skip
 below = silent["LeakyReLU, first layer"]
 ck.prove("With LeakyReLU all units of the first layer learn, though most stay below 0 for every image",
          moved["LeakyReLU, first layer"].min() == 50 and below.mean() > 25,
          f"moved {moved['LeakyReLU, first layer'].astype(int)}, silent {below.astype(int)}")  # fmt: skip
 
 # %% [markdown]
-# **In the first layer all 50 dead ReLUs stay dead and not one of their weights moves; in the third only
+# **In the first layer all 50 dead ReLUs stay dead and not one of their weights moves; in the third
 # {{ silent["ReLU, third layer"].mean():.0f }} of 50 are still silent after five epochs.** Its own gradient is 0, but a
 # unit of the third layer sees inputs that change: the layers below learn, and lift it back over 0. Nothing
 # changes the pixels. So a dead ReLU is lost for good only where nothing below it learns.
 #
-# A slope below 0 lets the gradient through: all 50 LeakyReLUs of the first layer have moved. Yet
-# {{ below.mean():.0f }} of them are still below 0 for every image. They learn as linear units with a small slope,
-# which is better than nothing and no proof against bad luck.
+# A slope below 0 lets the gradient through: all 50 LeakyReLUs of the first layer have moved. Yet after five
+# epochs {{ below.mean():.0f }} of the 50 are still below 0 for every image: they learn, but as linear units with a
+# small slope.
 
 # %% [markdown]
 # ## 5 · Leaky slopes: fixed, drawn or learned
@@ -533,8 +535,8 @@ ck.prove("SELU's mean is 0, ELU's is next, ReLU's is the highest",
 # 6. no batch normalisation ([lesson 04](04_batch_normalisation.ipynb)), which does the same work again.
 #
 # `walk` sends every image twice through 100 new layers of 200 units and measures each layer's outputs: mean,
-# standard deviation, and the **share of their variance that is due to the image**, which is the covariance
-# of the two passes. It also measures the gradient that comes back from a random signal at the far end. Its
+# standard deviation, and the **share of their variance that is due to the image**: the covariance of the two
+# passes, divided by the variance. It also measures the gradient that comes back from a random signal at the far end. Its
 # arguments break one condition each.
 
 
@@ -901,13 +903,12 @@ ck.prove("Each layer has learned a β of its own",
 # %% [markdown]
 # **{{ first }} ends lowest, at {{ means[first]:.2f }}, {{ last_one }} highest, at {{ means[last_one]:.2f }}; the seeds of
 # one function have a standard deviation of {{ spread:.2f }}.** All of them train {{ hidden }} layers.
-# {{ race.verdict("val_loss").text }} Whoever compares one run of each will find a different order next time.
+# {{ race.verdict("val_loss").text }} Whoever compares one run of each may find another order next time.
 #
 # One thing is known before any training: He's factor 2 makes up for what *ReLU* takes, half of the mean square.
 # Behind one layer with He's weights GELU keeps {{ passed["gelu"]:.0% }} of it and Swish {{ passed["swish"]:.0% }}, so
-# that their signal fades with depth. Adam rescales every step and copes with that. Swish with a learned
-# $\beta$ helps itself: the layers have moved their β from 1 to values between {{ min(betas):.2f }} and
-# {{ max(betas):.2f }}.
+# that their signal fades with depth. Adam rescales every step and copes with that. Where $\beta$ is learned, the
+# layers have moved it from 1 to values between {{ min(betas):.2f }} and {{ max(betas):.2f }}.
 #
 # ### Which one should you take?
 #
