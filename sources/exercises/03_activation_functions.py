@@ -3,7 +3,8 @@
 #
 # You write six activation functions (활성화 함수) of
 # [lesson 03](../notebooks/03_activation_functions.ipynb) in NumPy, three as layers for Keras, and the
-# counter of dead units; then you put all of them to use. Allow 60 minutes.
+# counter of dead units; then you put all of them to use. Allow 90 minutes: ten tasks, most of them small,
+# with a good place for a break after part 1.
 #
 # How it works
 #
@@ -21,7 +22,6 @@ import coursekit as ck
 
 lab = ck.setup(seed=42)
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from scipy import special
 
@@ -30,10 +30,14 @@ ex = ck.exercise(3)
 # %% [markdown]
 # ## Part 1: Six functions in NumPy
 #
-# In every task `z` is an array of any shape; return a new array of that shape. Your functions must also be
-# right for $|z| = 1000$, **without an overflow on the way**: `np.exp(1000)` is infinite, even in a branch
-# that `np.where` throws away, and in a net's backward pass it would become NaN. `scipy.special` is
-# imported; `special.expit` is a sigmoid that never overflows, `special.erf` the error function.
+# In tasks 1 to 6 `z` is an array of any shape; return a new array of that shape. Two rules hold in all six:
+#
+# - The result is right for every $z$ from −1000 to 1000.
+# - **Nothing overflows on the way there.** `np.exp(1000)` is infinite, even in a branch that `np.where`
+#   throws away, and in a net's backward pass it would become NaN.
+#
+# `scipy.special` is imported; `special.expit` is a sigmoid that never overflows, `special.erf` the error
+# function.
 #
 # ### Task 1: LeakyReLU
 #
@@ -58,7 +62,8 @@ ex.leaky_relu(leaky_relu)
 #
 # $$\text{ELU}_\alpha(z) = \begin{cases} z & z > 0 \\ \alpha\,(e^z - 1) & z \le 0 \end{cases}$$
 #
-# For example, `elu(np.array([-1.0, 3.0]), 1.0)` is `[-0.632, 3.0]`.
+# For example, `elu(np.array([-1.0, 3.0]), 1.0)` is `[-0.632, 3.0]`. Which $z$ may the exponential see, if
+# nothing is to overflow?
 
 
 # %% tags=["task:elu"]
@@ -117,7 +122,8 @@ ex.gelu(gelu)
 #
 # $$\text{Swish}_\beta(z) = z\,\sigma(\beta z), \qquad \sigma(x) = \frac1{1 + e^{-x}}$$
 #
-# For example, `swish(np.array([-1.0, 1.0]), 2.0)` is `[-0.1192, 0.8808]`.
+# For example, `swish(np.array([-1.0, 1.0]), 2.0)` is `[-0.1192, 0.8808]`. A sigmoid written as
+# `1 / (1 + np.exp(-x))` overflows for large negative $x$.
 
 
 # %% tags=["task:swish"]
@@ -169,15 +175,13 @@ mine = {
 solved = {name: f for name, f in mine.items() if ex.is_correct(name)}
 if solved:
     z, normal = np.linspace(-4, 2, 301), np.random.default_rng(0).normal(size=10_000)
-    fig, ax = plt.subplots()
+    curves = {name: np.array(f(z)) for name, f in solved.items()}
     for name, f in solved.items():
-        curve, outputs = np.array(f(z)), np.array(f(normal))
-        falls = "falls somewhere" if np.any(np.diff(curve) < 0) else "never falls"
+        outputs = np.array(f(normal))
+        falls = "falls somewhere" if np.any(np.diff(curves[name]) < 0) else "never falls"
         print(f"{name:11s} mean {outputs.mean():6.3f}   std {outputs.std():.3f}   {falls}")
-        ax.plot(z, curve, label=name)
-    ax.set(xlabel="z", ylabel="output", title="Your activation functions")
-    ax.legend()
-    ck.show(fig, alt=f"The functions {', '.join(solved)} between −4 and 2.")
+    ck.show(ck.plotting.lines(curves, z, title="Your functions: how they differ below 0",
+                              xlabel="z", ylabel="output"))  # fmt: skip
 else:
     print("For this picture solve at least one of tasks 1 to 6.")
 
@@ -187,7 +191,7 @@ else:
 # A Keras layer makes its weights in `build(self, input_shape)`, where the size of the input is known, with
 # `self.add_weight(shape=..., initializer=..., name=...)`, and computes in `call(self, inputs)`. A layer is
 # also used inside a compiled program, where tensors have no values yet: compute with `keras.ops`, not
-# with NumPy.
+# with NumPy. Mind the overflow here as well: `keras.ops.sigmoid` is safe, as `special.expit` is.
 #
 # ### Task 7: PReLU
 #
@@ -311,7 +315,7 @@ ex.count_dead(count_dead)
 # ### See it at work
 #
 # Three hidden ReLU layers on raw pixels, trained for two epochs with a gentle, a high and a very high rate;
-# your function counts. (One seed each. `keras.Model(inputs, outputs)` makes a model that returns the
+# your function counts. **Predict first:** in which of the three layers do most units die? (One seed each. `keras.Model(inputs, outputs)` makes a model that returns the
 # outputs of all hidden layers.)
 
 # %%
@@ -358,19 +362,17 @@ else:
 layers = {"prelu": MyPReLU, "trainable_swish": MySwish, "rrelu": MyRReLU}
 ready = {name: layer for name, layer in layers.items() if ex.is_correct(name)}
 if ready:
-    x = data.standardized().x_train
-    fig, ax = plt.subplots(figsize=(7.5, 3.2))
+    x, losses = data.standardized().x_train, {}
     for name, layer in {"ReLU": keras.layers.ReLU, **ready}.items():
         model = net(layer)
         history = train(model, 0.03, x, epochs=6)
-        ax.plot(range(1, 7), history["loss"], label=name)
+        losses[name] = history["loss"]
         for i, part in enumerate(model.layers[2:-1]):
             if isinstance(part, (MyPReLU, MySwish)):
                 low, high = np.min(part.weights[0]), np.max(part.weights[0])
                 print(f"{name}, hidden layer {i // 2 + 1}: learned from {low:.3f} to {high:.3f}")
-    ax.set(xlabel="epoch", ylabel="training loss", title="Your layers, one seed each")
-    ax.legend()
-    ck.show(fig, alt=f"Training loss against epoch for ReLU and {', '.join(ready)}.")
+    ck.show(ck.plotting.lines(losses, title="Your layers train a net (one seed each)",
+                              xlabel="epoch", ylabel="training loss"))  # fmt: skip
 else:
     print("For this training solve at least one of tasks 7 to 9.")
 

@@ -1,123 +1,181 @@
 # %% [markdown]
 # # 03 Activation functions
 #
-# Between two linear maps stands one small curve. Without it a deep net is a single straight line; with
-# the wrong one half of the net may die on the first day. Which curve should it be?
+# Between two layers stands one small curve. With the wrong one half of a net can stop learning for
+# good. Which curve should it be?
 #
 # ## What you will be able to do
 #
-# In about 40 minutes you will be able to
+# After about {{ minutes.reading }} minutes of reading, or {{ minutes.with_code }} minutes with the
+# code, you will be able to
 #
-# - draw the usual **activation functions** (활성화 함수) with their derivatives, and say what each was
-#   made for;
-# - count **dead** ReLU units, say what kills them, and what a negative slope can and cannot cure;
-# - keep a net of 100 layers at mean 0 and standard deviation 1 without any normalisation layer, and
-#   name the conditions for it, each of them broken once before your eyes;
-# - tell GELU, Swish and Mish apart, and what they cost;
-# - choose one for a task, by validation and not by fashion.
+# - say what each of the usual **activation functions** (활성화 함수) was made for;
+# - count **dead** ReLU units, say what kills them, and what brings them back;
+# - keep the signal through 100 layers without any normalisation layer, and name the conditions;
+# - tell GELU, Swish and Mish apart, and say what they cost;
+# - choose an activation function by measuring, not by fashion.
+#
+# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
 
 lab = ck.setup(seed=42)
-
-import contextlib
-import io
-import time
-import warnings
-
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from scipy import optimize, special
 
 act = ck.scratch.activations  # in NumPy: act.gelu(z), act.gelu_derivative(z), ...
-COLORS = ck.plotting.COLORS
-
-# %%
-n, epochs, n_seeds, race_rates, not_racing = lab.pick(
-    quick=(3_000, 2, 2, (0.001,), ("LeakyReLU 0.01", "LeakyReLU 0.2", "RReLU", "PReLU", "ELU")),
-    standard=(6_000, 3, 3, (0.0003, 0.001), ()),
-    full=(20_000, 8, 5, (0.0003, 0.001, 0.003), ()),
-)
-data = ck.load("mnist").subset(n)
-raw, standardised, y = data.x_train, data.standardized().x_train, data.y_train
-x_valid, y_valid = data.standardized().x_valid[:2000], data.y_valid[:2000]
-print(f"{data.name} ({data.source}): {n:,} training images, {len(y_valid):,} for validation")
 
 # %% [markdown]
-# ## 1 · The family
+# ## Play first: what a curve does to its inputs
 #
-# Here $z$ is the weighted sum that enters a unit, $\sigma$ the sigmoid, $\Phi$ the distribution function
-# of the standard normal distribution, and $\text{softplus}(z) = \log(1 + e^z)$.
+# On the left an activation function with its derivative, on the right what it makes of inputs that are
+# normally distributed. Move the sliders. When does ReLU leave almost nothing? With which inputs does SELU
+# give mean 0 and standard deviation 1? For which β does Swish look like GELU?
+# (The parameter is α for LeakyReLU and ELU, β for Swish; the others have none.)
+
+
+# %% tags=["helper"]
+import matplotlib.pyplot as plt
+
+
+def draw_activation(function, parameter, input_mean, input_std):
+    knob = {"leaky_relu": "negative_slope", "elu": "alpha", "swish": "beta"}.get(function)
+    setting = {knob: parameter} if knob else {}
+    f, slope = act.get(function)
+    z = np.linspace(-5, 5, 401)
+    inputs = input_mean + input_std * np.random.default_rng(0).normal(size=20_000)
+    outputs = f(inputs, **setting)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+    left.plot(z, f(z, **setting), **ck.plotting.line_kw(0), label="function")
+    left.plot(z, slope(z, **setting), **ck.plotting.line_kw(1), label="derivative")
+    left.set(xlabel="z", ylabel="output", ylim=(-2, 5))
+    left.set_title(", ".join([function, *(f"{k} = {v:.3g}" for k, v in setting.items())]))
+    left.legend(loc="upper left")
+    bins = np.linspace(-5, 5, 81)
+    right.hist(inputs, bins, color=ck.plotting.COLORS[1], alpha=0.45, label="inputs z")
+    right.hist(outputs, bins, histtype="step", color=ck.plotting.COLORS[0], lw=1.8, label="outputs")
+    right.set(xlabel="value", ylabel="count", yscale="log")
+    right.set_title(f"outputs: mean {outputs.mean():.2f}, std {outputs.std():.2f}")
+    right.set_ylim(1, 4e4)
+    right.legend(loc="upper left")
+    return fig
+
+
+ck.widgets.explore(
+    draw_activation,
+    alt="Left: an activation function and its derivative. Right: histograms of normally distributed "
+    "inputs and of the outputs.",
+    function=["swish", "gelu", "mish", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh"],
+    parameter=(0.01, 10.0, 1.0, "log"),
+    input_mean=(-3.0, 3.0, 0.0),
+    input_std=(0.1, 10.0, 1.0, "log"),
+)
+
+# %% [markdown]
+# ## 1 · Why a curve at all?
+#
+# Take twenty layers with random weights, and no activation function between them. **Predict first:** how
+# many layers are needed to compute the same outputs? And with ReLU between them?
+
+# %%
+draw = np.random.default_rng(0)
+x = draw.normal(size=(1000, 10))
+weights = [draw.normal(0, np.sqrt(2 / 10), size=(10, 10)) for _ in range(20)]
+
+
+def through(x, f):
+    for W in weights:
+        x = f(x @ W)
+    return x
+
+
+def left_over(outputs):
+    """Return the share of the outputs' variance that the best single layer xW + b misses."""
+    with_bias = np.column_stack([x, np.ones(len(x))])
+    best = with_bias @ np.linalg.lstsq(with_bias, outputs, rcond=None)[0]
+    return np.sum((outputs - best) ** 2) / np.sum((outputs - outputs.mean(axis=0)) ** 2)
+
+
+left = {name: left_over(through(x, act.get(name)[0])) for name in ("linear", "relu", "tanh")}
+
+# %% tags=["claim"]
+ck.prove("One layer computes what twenty without activation functions compute",
+         left["linear"] < 1e-20, f"it misses {left['linear']:.0e} of the variance")  # fmt: skip
+ck.prove("One layer cannot compute what twenty with ReLU or tanh compute",
+         min(left["relu"], left["tanh"]) > 0.2,
+         f"it misses {left['relu']:.0%} with ReLU, {left['tanh']:.0%} with tanh")  # fmt: skip
+
+# %% [markdown]
+# **Without activation functions one layer replaces all twenty: it misses {{ left["linear"]:.0e }} of the
+# outputs' variance, which is rounding; with ReLU it misses {{ left["relu"]:.0% }}, with tanh
+# {{ left["tanh"]:.0% }}.** A product of matrices is a matrix, $xW_1W_2\cdots W_{20} = xW$. Depth pays only
+# if something between the layers is not linear.
+
+# %% [markdown]
+# ## 2 · The family
+#
+# $z$ is the **pre-activation** $xW + b$ of a unit, $\sigma$ the sigmoid, $\Phi$ the distribution function of
+# the standard normal distribution, and $\text{softplus}(z) = \log(1 + e^z)$.
 #
 # | function | formula | set by | weights start with |
 # |---|---|---|---|
 # | sigmoid, tanh | $\sigma(z) = 1/(1 + e^{-z})$, $\tanh z$ | | Glorot |
 # | ReLU | $\max(0, z)$ | | He |
-# | LeakyReLU | $\max(\alpha z, z)$ | $\alpha$ fixed: 0.01 to 0.3 | He |
-# | RReLU | the same | $\alpha$ drawn at random in training, its mean at test | He |
-# | PReLU | the same | $\alpha$ learned, one for each unit | He |
-# | ELU | $z$ if $z > 0$, else $\alpha(e^z - 1)$ | $\alpha$, usually 1 | He |
-# | SELU | $1.0507 \cdot \text{ELU}$ with $\alpha = 1.6733$ | two fixed numbers | LeCun |
-# | GELU | $z\,\Phi(z)$ | | He |
-# | Swish, SiLU | $z\,\sigma(\beta z)$ | $\beta$: 1, another number, or learned | He |
-# | Mish | $z \tanh(\text{softplus}(z))$ | | He |
+# | LeakyReLU (Maas and others, 2013) | $\max(\alpha z, z)$ | $\alpha$ fixed: 0.01 to 0.3 | He |
+# | RReLU (Xu and others, 2015) | the same | $\alpha$ drawn at random in training, its mean at test | He |
+# | PReLU (He and others, 2015) | the same | $\alpha$ learned, one for each unit | He |
+# | ELU (Clevert and others, 2016) | $z$ if $z > 0$, else $\alpha(e^z - 1)$ | $\alpha$, usually 1 | He |
+# | SELU (Klambauer and others, 2017) | $1.0507 \cdot \text{ELU}$ with $\alpha = 1.6733$ | two fixed numbers | LeCun |
+# | GELU (Hendrycks and Gimpel, 2016) | $z\,\Phi(z)$ | | He |
+# | Swish, also SiLU (Ramachandran and others, 2017) | $z\,\sigma(\beta z)$ | $\beta$: 1, another number, or learned | He |
+# | Mish (Misra, 2020) | $z \tanh(\text{softplus}(z))$ | | He |
 #
-# **Predict first:** which of them have a derivative of exactly 0 over a whole stretch? Which ones come
-# down again somewhere, as $z$ grows?
+# **Predict first:** which of them have a derivative of exactly 0 over a whole stretch? Which ones fall
+# somewhere as $z$ grows?
 
-# %%
+# %% tags=["plot"]
 panels = {
-    "sigmoid": [("sigmoid", {})],
-    "tanh": [("tanh", {})],
-    "ReLU": [("relu", {})],
-    "LeakyReLU, α = 0.2": [("leaky_relu", {"negative_slope": 0.2})],
-    "RReLU, α from 1/8 to 1/3": [("leaky_relu", {"negative_slope": a}) for a in (1 / 8, 1 / 3)],
-    "PReLU, α learned": [("leaky_relu", {"negative_slope": a}) for a in (-0.1, 0.25, 0.6)],
-    "ELU, α = 1": [("elu", {"alpha": 1.0})],
-    "SELU": [("selu", {})],
-    "GELU": [("gelu", {})],
-    "Swish, β = 1": [("swish", {"beta": 1.0})],
-    "Swish, β = 0, 0.3, 5": [("swish", {"beta": b}) for b in (0.0, 0.3, 5.0)],
-    "Mish": [("mish", {})],
+    "sigmoid": {"": ("sigmoid", {})},
+    "tanh": {"": ("tanh", {})},
+    "ReLU": {"": ("relu", {})},
+    "LeakyReLU": {"α = 0.2": ("leaky_relu", {"negative_slope": 0.2})},
+    "RReLU": {f"α = 1/{k}": ("leaky_relu", {"negative_slope": 1 / k}) for k in (8, 3)},
+    "PReLU": {f"α = {a}": ("leaky_relu", {"negative_slope": a}) for a in (-0.1, 0.6)},
+    "ELU": {f"α = {a}": ("elu", {"alpha": a}) for a in (1.0, 2.0)},
+    "SELU": {"": ("selu", {})},
+    "GELU": {"": ("gelu", {})},
+    "Swish": {"β = 1": ("swish", {"beta": 1.0})},
+    "Swish, other β": {f"β = {b}": ("swish", {"beta": b}) for b in (0.3, 5.0)},
+    "Mish": {"": ("mish", {})},
 }
 z = np.linspace(-4, 4, 401)
-fig, axes = plt.subplots(3, 4, figsize=(10, 6.6), sharex=True, sharey=True)
+fig, axes = plt.subplots(3, 4, figsize=(10, 6.8), sharex=True, sharey=True)
 for ax, (title, curves) in zip(axes.flat, panels.items(), strict=True):
-    for i, (name, setting) in enumerate(curves):
+    for i, (which, (name, setting)) in enumerate(curves.items()):
         function, derivative = act.get(name)
-        label = ("function", "derivative") if i == 0 else (None, None)
-        ax.plot(z, derivative(z, **setting), color=COLORS[1], linestyle="--", linewidth=1.2,
-                label=label[1])  # fmt: skip
-        ax.plot(z, function(z, **setting), color=COLORS[0], linestyle="-", label=label[0])
-    ax.set_title(title, fontsize=9)
-    ax.set(xlim=(-4, 4), ylim=(-2, 3))
-axes[0, 0].legend(loc="upper left", fontsize=8)
+        color = ck.plotting.COLORS[(0, 2)[i]]
+        ax.plot(z, function(z, **setting), color=color, linestyle="-", label=which or None)
+        ax.plot(z, derivative(z, **setting), color=color, linestyle=":", linewidth=1.4)
+    ax.set_title(title, fontsize=10)
+    ax.set(xlim=(-4, 4), ylim=(-2.2, 3))
+    if any(curves):
+        ax.legend(loc="upper left", fontsize=8, handlelength=1.2)
 for ax in axes[-1]:
     ax.set_xlabel("z")
-ck.show(
-    fig,
-    alt="Twelve small panels, each with a function (solid) and its derivative (dashed). Sigmoid and tanh "
-    "level off at both ends; ReLU's derivative is 0 left of 0; the leaky ones keep a slope there; ELU and "
-    "SELU level off below 0; GELU, Swish and Mish dip below 0 and come back to it.",
-)
-
-# %% [markdown]
-# Only **ReLU** is exactly flat over a whole half-line. Sigmoid and tanh come near it at both ends, ELU
-# and SELU at the left one: a derivative near 0 is slow, a derivative of 0 is the end. GELU,
-# Swish and Mish fall first and then rise: they are **not monotonic**.
-#
-# Are the formulas right? Each is compared with a formula written another way, with scipy where scipy
-# has one, and with Keras; each derivative with the slope of a tiny step.
+fig.suptitle("Functions (solid) and their derivatives (dotted)", x=0.01, ha="left", fontsize=11,
+             fontweight="bold")  # fmt: skip
+ck.show(fig, alt="Twelve small panels, each with a function (solid) and its derivative (dotted). Sigmoid "
+        "and tanh level off at both ends; ReLU's derivative is 0 left of 0; the leaky ones keep a slope "
+        "there; ELU and SELU level off below 0; GELU, Swish and Mish dip below 0 and come back.")  # fmt: skip
 
 # %% tags=["claim"]
 square = lambda z: (1 + np.exp(z)) ** 2  # noqa: E731
 independent = {
     "sigmoid": special.expit,
     "tanh": lambda z: 2 * special.expit(2 * z) - 1,
-    "softplus": lambda z: -special.log_expit(-z),
     "relu": lambda z: (z + np.abs(z)) / 2,
     "leaky_relu": lambda z: 0.6 * z + 0.4 * np.abs(z),
     "elu": lambda z: np.maximum(z, 0) + special.expm1(np.minimum(z, 0)),
@@ -127,895 +185,755 @@ independent = {
     "mish": lambda z: z * (square(z) - 1) / (square(z) + 1),
 }
 z = np.linspace(-8, 8, 3202)  # no kink among these points
+worst, flat, falling = {"formula": 0, "Keras": 0, "slope": 0}, {}, []
 for name, formula in independent.items():
     function, derivative = act.get(name)
-    by_keras = np.array(keras.activations.get(name)(z.astype("float32")))
-    slope = (function(z + 1e-6) - function(z - 1e-6)) / 2e-6
-    gaps = {"formula": formula(z) - function(z), "Keras": by_keras - function(z),
-            "slope": slope - derivative(z)}  # fmt: skip
-    for what, gap in gaps.items():
-        worst, allowed = np.abs(gap).max(), 5e-6 if what == "Keras" else 1e-6
-        assert worst < allowed, f"{name}, {what}: expected a gap below {allowed}, got {worst:.1e}"
-print("to 1e-6 (Keras, in float32, to 5e-6):", *independent)
+    gaps = {
+        "formula": formula(z) - function(z),
+        "Keras": np.array(keras.activations.get(name)(z.astype("float32"))) - function(z),
+        "slope": (function(z + 1e-6) - function(z - 1e-6)) / 2e-6 - derivative(z),
+    }
+    worst = {what: max(worst[what], np.abs(gap).max()) for what, gap in gaps.items()}
+    flat[name] = np.mean(derivative(z) == 0)
+    falling += [name] * bool((derivative(z) < 0).any())
+told = ", ".join(f"{what} {gap:.0e}" for what, gap in worst.items())
+ck.prove("Every function equals a formula written another way, Keras' own, and the slopes of tiny steps",
+         worst["formula"] < 1e-6 and worst["Keras"] < 5e-6 and worst["slope"] < 1e-6, told)  # fmt: skip
+ck.prove("ReLU alone is exactly flat, over half of the line",
+         {name for name, share in flat.items() if share > 0} == {"relu"} and flat["relu"] == 0.5,
+         f"{flat['relu']:.0%} of the points from −8 to 8")  # fmt: skip
+ck.prove("GELU, Swish and Mish alone fall somewhere",
+         falling == ["gelu", "swish", "mish"], ", ".join(falling))  # fmt: skip
 
 # %% [markdown]
-# ## 2 · Dying ReLU
-#
-# A ReLU unit is **dead** if its sum is negative for *every* sample. Then its output is 0, its derivative
-# is 0, and its incoming weights get no gradient: nothing in this layer can bring it back.
-#
-# What kills units? One long step that pushes the bias or the weights far down. So the learning rate is
-# the suspect. A net of three hidden layers of 100 units is trained by plain SGD on raw pixels, from the
-# same starting weights with each rate.
-#
-# **Predict first:** what share of the units is dead after training with rate 0.01, 0.1 and 0.7? And if
-# you standardise the pixels: more or fewer?
+# **Only ReLU is exactly flat: over {{ flat["relu"]:.0% }} of the points drawn.** Sigmoid and tanh come near it
+# at both ends, ELU and SELU at the left end: a derivative near 0 makes learning slow, a derivative of
+# exactly 0 stops it. GELU, Swish and Mish fall first and then rise; they are **not monotonic**.
+# (The formulas agree with scipy's and Keras' to {{ max(worst.values()):.0e }}.)
 
+# %% [markdown]
+# ## 3 · Dying ReLU
+#
+# A ReLU unit is **dead** if its pre-activation is negative for *every* sample. Then its output is 0, its
+# derivative is 0, and its incoming weights get no gradient.
+#
+# ![Three graphs of an activation function with the images as dots on them. ReLU, alive: some dots lie on the slope. ReLU, dead: all dots lie on the flat side, where the gradient is 0. LeakyReLU: the same dots lie on a gentle slope.](../figures/dead_unit.svg)
+#
+# What moves all images to the flat side? One long step that pushes a unit's weights and bias far down. So
+# the learning rate is the suspect. A net of three hidden layers of 100 units is trained by plain SGD, with
+# each rate from the same starting weights. The pixels are in $[0, 1]$, as they come, or standardised: mean 0
+# and standard deviation 1.
+#
+# **Predict first:** what share of the units is dead after training with rate 0.1, and with 0.7? Does it help to
+# standardise the pixels? And does LeakyReLU, which has no dead units, endure higher rates?
+#
+# `ck.diagnostics.dead_units` runs images through the net and counts, layer by layer, the ReLU units that
+# are 0 for all of them; you write it yourself in the exercise. A callback puts the count into the history.
 
 # %%
-def compiled(activation, hidden=3, optimizer=keras.optimizers.SGD, **settings):
-    model = ck.models.mlp((28, 28), 10, hidden=hidden, activation=activation)
-    model.compile(optimizer(0.01, **settings), loss="sparse_categorical_crossentropy")
-    model.optimizer.build(model.trainable_variables)
-    model.first_weights = model.get_weights()
+n, n_seeds, n_race, hidden, race_epochs, race_seeds, racing = lab.pick(
+    quick=(1_000, 2, 2_000, 10, 4, 2, ("ReLU", "SELU", "Swish, β learned")),
+    standard=(1_500, 3, 4_000, 10, 4, 3, None),
+    full=(10_000, 5, 20_000, 20, 8, 5, None),
+)
+data = ck.load("mnist", n_valid=1_000).subset(n_race)
+raw, standardised = data.subset(n), data.subset(n).standardized()
+leaky = keras.layers.LeakyReLU(negative_slope=0.2)
+
+
+def net(activation, hidden=3, units=100, initializer="he_normal", optimizer="sgd"):
+    model = ck.models.mlp((28, 28), 10, hidden=hidden, units=units, activation=activation,
+                          initializer=initializer)  # fmt: skip
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def restart(model, seed, rate, gain=2.0):
-    """Kernels of `seed` with variance gain / fan_in (2: He, 1: LeCun), all else as built."""
-    draw, weights = np.random.default_rng(seed), [w.copy() for w in model.first_weights]
-    for w in weights:
-        if w.ndim == 2:
-            w[:] = draw.normal(0, np.sqrt(gain / w.shape[0]), w.shape)
-    model.set_weights(weights)
-    for variable in model.optimizer.variables:
-        variable.assign(keras.ops.zeros_like(variable))
-    model.optimizer.learning_rate = rate
+# %% tags=["helper"]
+class CountDead(keras.callbacks.Callback):
+    """Set the learning rate; put the percentage of dead units into the history."""
+
+    def __init__(self, rate, x):
+        super().__init__()
+        self.rate, self.x = rate, x
+
+    def percent(self):
+        layers = ck.diagnostics.dead_units(self.model, self.x)  # none for LeakyReLU
+        return 100 * sum(layer.dead for layer in layers) / 300
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.learning_rate = self.rate
+        self.at_birth = self.percent()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["dead"], logs["dead at birth"] = self.percent(), self.at_birth
 
 
-def train(model, x, y, epochs, seed, batch_size=32):
-    """Train; return the loss on all of x afterwards, infinite if the training diverged."""
-    with contextlib.redirect_stdout(io.StringIO()):  # ck.fit says where it diverged
-        history = ck.fit(model, x, y, epochs=epochs, batch_size=batch_size, verbose=0, seed=seed)
-    return np.inf if history.diverged_at else loss_of(model, x, y)
+class Watch(keras.callbacks.Callback):
+    """Count how many of a layer's first 50 units are silent, and how many have moved."""
+
+    def __init__(self, layer, x):
+        super().__init__()
+        self.layer, self.x = layer, x
+
+    def look(self):
+        dense = self.model.layers[self.layer]
+        z = keras.Model(self.model.inputs[0], dense.output)(self.x)
+        return float(np.all(z <= 0, axis=0)[:50].sum()), dense.get_weights()[0][:, :50]
+
+    def on_train_begin(self, logs=None):
+        self.at_birth, self.before = self.look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["silent"], kernel = self.look()
+        logs["silent at birth"] = self.at_birth
+        logs["moved"] = float((kernel != self.before).any(axis=0).sum())
 
 
-def loss_of(model, x, y):
-    right = np.take_along_axis(np.array(model(x)), y[:, None], axis=1)
-    loss = -np.log(np.maximum(right, 1e-7)).mean()
-    return loss if np.isfinite(loss) else np.inf
+# %%
+rates, deaths = (0.03, 0.1, 0.3, 0.5, 0.7), {}
+arms = {"ReLU, pixels in [0, 1]": ("relu", raw), "ReLU, standardised": ("relu", standardised),
+        "LeakyReLU, pixels in [0, 1]": (leaky, raw)}  # fmt: skip
+for name, (activation, images) in arms.items():
+    count = {f"{r}": lambda r=r, x=images.x_train: [CountDead(r, x)] for r in rates}
+    builds = dict.fromkeys(count, lambda a=activation: net(a))  # one function: one program
+    deaths[name] = ck.compare(builds, images, epochs=2, seeds=n_seeds, callbacks=count)
 
+
+# %% tags=["plot", "claim"]
+def by_rate(metric):
+    """Return for each arm the metric after training, shape (seeds, rates)."""
+    return {
+        name: np.stack(list(runs.last(metric).values()), axis=1) for name, runs in deaths.items()
+    }
+
+
+dead, born, losses = by_rate("dead"), by_rate("dead at birth"), by_rate("loss")
+here, centred, slope = arms
+ck.show(ck.plotting.lines(
+    {here: dead[here], "the same nets at birth": np.nan_to_num(born[here], nan=np.nanmean(born[here])),
+     centred: dead[centred]},
+    rates, log="x", title="A high rate kills units; a cross: at the next rate the run diverged",
+    xlabel="learning rate", ylabel="dead units after training, %"))  # fmt: skip
+ck.show(ck.plotting.lines(
+    {name: np.nan_to_num(runs, nan=3).clip(None, 3) for name, runs in losses.items()}, rates, log="x",
+    title="Where ReLU loses units, LeakyReLU diverges", xlabel="learning rate",
+    ylabel="training loss (3: diverged)"))  # fmt: skip
+
+killed, spared = np.nanmean(dead[here], axis=0), np.nanmean(dead[centred][:, :2])
+worst, births = killed[3:].max(), np.nanmean(born[here])
+ck.prove("With pixels in [0, 1] a rate of 0.5 or 0.7 kills more units than 0.1", worst > killed[1] + 2,
+         f"{worst:.1f}% against {killed[1]:.1f}%")  # fmt: skip
+ck.prove("Up to a rate of 0.1 standardised pixels leave fewer dead units", spared < killed[:2].mean(),
+         f"{spared:.1f}% against {killed[:2].mean():.1f}%")  # fmt: skip
+lost = {name: int(np.isnan(runs[:, 3:]).sum()) for name, runs in losses.items()}
+ck.prove("At 0.5 and 0.7 more runs diverge with LeakyReLU than with ReLU", lost[slope] > lost[here],
+         f"{lost[slope]} against {lost[here]} of {2 * n_seeds}")  # fmt: skip
+ends = {name: np.nan_to_num(runs, nan=3).mean(axis=0) for name, runs in losses.items()}
+ck.prove("Rate 0.7 is too high for all three", all(end[4] > 1.5 * end[1] for end in ends.values()),
+         ", ".join(f"{name} {end[4]:.2f} against {end[1]:.2f} at 0.1" for name, end in ends.items()))  # fmt: skip
 
 # %% [markdown]
-# `ck.diagnostics.dead_units` runs all images through the net and counts, layer by layer, the units that
-# never left 0. You write it yourself in the exercise.
+# **With pixels in [0, 1], {{ killed[1]:.1f }}% of the units are dead after training with rate 0.1, and
+# {{ killed[4]:.0f }}% with 0.7.** Long steps kill.
+#
+# - **Standardised pixels** save units while the rate is sane: up to 0.1, {{ spared:.1f }}% are dead in place of
+#   {{ killed[:2].mean():.1f }}%. Pixels in $[0, 1]$ are never negative, so one step moves the pre-activations of
+#   *all* images to the same side; centred ones push some up and some down. At 0.7 nothing helps: the loss is
+#   {{ ends[centred][4]:.1f }}, against {{ ends[centred][1]:.2f }} at 0.1 (a diverged run counts as 3).
+# - **LeakyReLU** has no dead units, and {{ lost[slope] }} of its {{ 2 * n_seeds }} runs at 0.5 and 0.7 diverge; of
+#   ReLU's, {{ lost[here] }}. Dead units are a *symptom* of steps that are too long, and without them the net breaks
+#   in another way.
+# - Some units are **dead at birth** ({{ births:.1f }}%): what enters the higher layers is never negative, and a
+#   unit's weights may happen to be mostly negative. That is no sentence for life, as you will see.
+
+# %% [markdown]
+# ## 4 · Can the dead come back?
+#
+# To see it cleanly, kill by hand: in a fresh net 50 of the 100 units of one layer get the bias −4, which puts all
+# images on their flat side. Then train with rate 0.1, and count which of the 50 are **silent**,
+# that is, have a negative pre-activation for every image, and which have **moved**, that is, changed a weight.
+#
+# **Predict first:** how many of the 50 are still silent after five epochs, if they sit in the first layer?
+# If they sit in the third? And with LeakyReLU in place of ReLU?
 
 
 # %%
-def share_of_dead(model, x):
-    table = ck.diagnostics.dead_units(model, x)
-    return sum(table.column("dead")) / sum(table.column("units"))
+def half_silent(activation, layer):
+    model = net(activation, optimizer=keras.optimizers.SGD(0.1))
+    kernel, bias = model.layers[layer].get_weights()
+    bias[:50] = -4
+    model.layers[layer].set_weights([kernel, bias])
+    return model
 
 
-rates, few = [0.01, 0.1, 0.3, 0.5, 0.7], slice(0, 2_000)
-relu, leaky = compiled("relu"), compiled(keras.layers.LeakyReLU(negative_slope=0.2))
-cases = {"ReLU": (relu, raw[few]), "ReLU, standardised": (relu, standardised[few]),
-         "LeakyReLU": (leaky, raw[few])}  # fmt: skip
-dead_seeds = n_seeds + 1
-losses = {case: np.full((dead_seeds, len(rates)), np.inf) for case in cases}
-dead = {case: np.full((dead_seeds, len(rates)), np.nan) for case in list(cases)[:2]}
-for case, (model, x) in cases.items():
-    for seed in range(dead_seeds):
-        for i, rate in enumerate(rates):
-            restart(model, seed, rate)
-            losses[case][seed, i] = train(model, x, y[few], epochs=3, seed=seed)
-            if case in dead and np.isfinite(losses[case][seed, i]):
-                dead[case][seed, i] = share_of_dead(model, x)
-restart(relu, 0, 0.01)
-print(f"dead before any training, one net: {share_of_dead(relu, raw[few]):.1%} on raw pixels, "
-      f"{share_of_dead(relu, standardised[few]):.1%} on standardised ones")  # fmt: skip
+patients = {"ReLU, first layer": ("relu", 1), "ReLU, third layer": ("relu", 5),
+            "LeakyReLU, first layer": (leaky, 1), "LeakyReLU, third layer": (leaky, 5)}  # fmt: skip
+builds = {name: lambda how=how: half_silent(*how) for name, how in patients.items()}
+watching = {name: lambda i=i: [Watch(i, raw.x_train)] for name, (_, i) in patients.items()}
+healing = ck.compare(builds, raw, epochs=5, seeds=n_seeds, callbacks=watching)
+silent, moved = healing.last("silent"), healing.last("moved")
 
-# %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
-dead_share = {}
-for i, (case, runs) in enumerate(dead.items()):
-    counted = [column[~np.isnan(column)] for column in runs.T]  # runs that did not diverge
-    there = [r for r, column in zip(rates, counted, strict=True) if len(column)]
-    dead_share[case] = {r: c.mean() for r, c in zip(rates, counted, strict=True) if len(c)}
-    ends = [(100 * column.min(), 100 * column.max()) for column in counted if len(column)]
-    left.fill_between(there, *zip(*ends, strict=True), color=COLORS[i], alpha=0.2)
-    left.semilogx(there, [100 * v for v in dead_share[case].values()],
-                  **ck.plotting.line_kw(i), label=case)  # fmt: skip
-left.set(xlabel="learning rate (log scale)", ylabel="dead units, %",
-         title=f"Dead units, mean and range of {dead_seeds} seeds")  # fmt: skip
-left.legend()
-for i, (case, runs) in enumerate(losses.items()):
-    shown = np.minimum(np.median(runs, axis=0), 2.6)
-    right.semilogx(rates, shown, ck.plotting.MARKERS[i], **ck.plotting.line_kw(i), label=case)
-right.axhline(np.log(10), color="black", linestyle=":", linewidth=1, label="guessing")
-right.set(xlabel="learning rate (log scale)", ylabel="training loss, median (cut at 2.6)",
-          title="And what was learned")  # fmt: skip
-right.legend(fontsize=8)
-ck.show(
-    fig,
-    alt="Left: share of dead units against learning rate for ReLU on raw and on standardised pixels. "
-    "Right: median training loss against learning rate for both and for LeakyReLU on raw pixels; a "
-    "point at the top edge has diverged.",
-)
-for case, runs in losses.items():
-    for i, rate in enumerate(rates):
-        gone, share = np.isinf(runs[:, i]).sum(), dead_share.get(case, {}).get(rate)
-        print(f"{case:19s} rate {rate:<5} diverged {gone} of {dead_seeds}"
-              + (f"   dead {share:.1%}" if share is not None else ""))  # fmt: skip
+# %% tags=["plot", "claim"]
+ck.show(ck.plotting.strips(
+    silent, title="Dead in the first layer: for good. Dead in the third: some come back",
+    xlabel="units still silent after five epochs, of 50"))  # fmt: skip
+
+told = ", ".join(f"{name} {[int(v) for v in values]}" for name, values in silent.items())
+born_silent = min(values.min() for values in healing.last("silent at birth").values())
+ck.prove("At birth all 50 units are silent in every net", born_silent == 50, f"{born_silent:.0f}")
+ck.prove("In the first layer no dead ReLU comes back, and none of its weights has moved",
+         silent["ReLU, first layer"].min() == 50 and moved["ReLU, first layer"].max() == 0, told)  # fmt: skip
+ck.prove("In the third layer dead ReLUs come back in every net",
+         silent["ReLU, third layer"].max() < 50, told)  # fmt: skip
+below = silent["LeakyReLU, first layer"]
+ck.prove("With LeakyReLU all units of the first layer learn, though most stay below 0 for every image",
+         moved["LeakyReLU, first layer"].min() == 50 and below.mean() > 25,
+         f"moved {moved['LeakyReLU, first layer'].astype(int)}, silent {below.astype(int)}")  # fmt: skip
+
+# %% [markdown]
+# **In the first layer all 50 dead ReLUs stay dead and not one of their weights moves; in the third
+# {{ silent["ReLU, third layer"].mean():.0f }} of 50 are still silent after five epochs.** Its own gradient is 0, but a
+# unit of the third layer sees inputs that change: the layers below learn, and lift it back over 0. Nothing
+# changes the pixels. So a dead ReLU is lost for good only where nothing below it learns.
+#
+# A slope below 0 lets the gradient through: all 50 LeakyReLUs of the first layer have moved. Yet after five
+# epochs {{ below.mean():.0f }} of the 50 are still below 0 for every image: they learn, but as linear units with a
+# small slope.
+
+# %% [markdown]
+# ## 5 · Leaky slopes: fixed, drawn or learned
+#
+# - **LeakyReLU** (Maas, Hannun and Ng, 2013) came first, with $\alpha = 0.01$; Xu and others (2015) found about
+#   0.2 better.
+# - **RReLU** draws $\alpha$ anew for every unit and sample in training, and takes the mean afterwards: a noise
+#   that **regularises**, as dropout does.
+# - **PReLU** learns $\alpha$ by backpropagation. He and others (2015) gained with it on ImageNet; on small data
+#   sets it is said to **overfit** (과대적합).
+#
+# `ck.activations.RReLU` is a layer that Keras lacks. **Predict first:** you call it twice on the same negative
+# inputs, with `training=True` and then with `training=False`. Which calls agree?
 
 # %% tags=["claim"]
-high = max(dead_share["ReLU"].get(rate, 0) for rate in (0.5, 0.7))
-low = dead_share["ReLU"][0.1]
-assert high > low + 0.02, f"a large rate should kill more: {high:.1%} against {low:.1%} at 0.1"
-centred = dead_share["ReLU, standardised"].get(0.5, 0.0)
-assert centred < dead_share["ReLU"][0.5], (
-    f"with standardised pixels fewer should die at rate 0.5: {centred:.1%} against "
-    f"{dead_share['ReLU'][0.5]:.1%}"
-)
+layer, minus_ones = ck.activations.RReLU(seed=1), -np.ones((1000, 100), "float32")
+drawn, again = (-np.array(layer(minus_ones, training=True)) for _ in range(2))
+at_test = -np.array(layer(minus_ones, training=False))
+
+ck.prove("In training every element has a slope of its own, between 1/8 and 1/3, another in each call",
+         len(np.unique(drawn)) > 90_000 and 1 / 8 <= drawn.min() < 0.13 and 0.33 < drawn.max() <= 1 / 3 + 1e-6
+         and abs(np.corrcoef(drawn.ravel(), again.ravel())[0, 1]) < 0.02,
+         f"{drawn.min():.3f} to {drawn.max():.3f}")  # fmt: skip
+ck.prove("At test all have the mean of those slopes",
+         np.ptp(at_test) == 0 and abs(at_test.mean() - 11 / 48) < 1e-6
+         and abs(drawn.mean() - 11 / 48) < 2e-3, f"{at_test.mean():.4f}, drawn {drawn.mean():.4f}")  # fmt: skip
 
 # %% [markdown]
-# Three things to read from it.
+# **RReLU's slopes lie between {{ drawn.min():.3f }} and {{ drawn.max():.3f }} in training, in no two calls the
+# same; afterwards all of them are {{ at_test.mean():.3f }}.** This is the first layer of the course that behaves in
+# two ways; batch normalisation and dropout will be the next. Which of the leaky slopes is best, the race in
+# section 11 has to say.
+
+# %% [markdown]
+# ## 6 · ELU: what is wrong with a kink?
 #
-# - A large rate kills; "up to half of the units" is what you see just before the training falls apart.
-#   Compare the two smallest rates, too: a few units are **dead at birth**, because what comes in is
-#   never negative and a unit's weights may happen to be mostly negative. Training can revive units
-#   above the first layer, and a tiny rate gives it no time to.
-# - **Standardised inputs** spare units, up to the rates at which the training falls apart (the list says
-#   where runs diverge). If all inputs are positive, one step moves the sums of *all* samples to the same
-#   side; if they are centred, it cannot.
-# - LeakyReLU has no dead units by construction. That does not make a large rate a good one: look
-#   where its curve leaves the picture. Dead units are a *symptom* of steps that are too long.
-#
-# ### Can the dead come back?
-#
-# Take the nets that the rate 0.7 damaged most, and go on with the gentle rate 0.03: once as they are,
-# once with every ReLU replaced by a LeakyReLU, **the weights untouched**.
-#
-# **Predict first:** the dead units of the first layer: how many are alive after the gentle training with
-# ReLU, and how many with LeakyReLU?
+# ReLU's derivative jumps from 0 to 1 at $z = 0$; that of LeakyReLU from α to 1. Suppose that one part of
+# the net wants a unit's output higher and another wants it lower, so that the loss is
+# $f(z) - \frac12 z$, and walk downhill with a constant rate. **Predict first:** where does $z$ end for each
+# function? For which does it not end at all?
+
 
 # %%
-x, revived, after = raw[few], {"ReLU": [], "LeakyReLU": []}, {"ReLU": [], "LeakyReLU": []}
+def descend(slope, rate=0.3, steps=60, z=1.0):
+    path = []
+    for _ in range(steps):
+        z = z - rate * (slope(z) - 0.5)
+        path.append(float(z))
+    return np.array(path)
 
 
-def silent(model, x):
-    """Which units of the first layer have a negative sum for every sample?"""
-    kernel, bias = model.get_weights()[:2]
-    return (x.reshape(len(x), -1) @ kernel + bias <= 0).all(axis=0)
+paths = {name: descend(act.get(name)[1]) for name in ("relu", "leaky_relu", "elu", "gelu")}
+swings = {name: np.ptp(path[-10:]) for name, path in paths.items()}
 
+# %% tags=["plot", "claim"]
+ck.show(ck.plotting.lines(
+    {name: path[:40] for name, path in paths.items()},
+    title="With a kink descent swings to and fro; without one it comes to rest",
+    xlabel="step", ylabel="pre-activation z"))  # fmt: skip
 
-for seed in range(dead_seeds):
-    restart(relu, seed, 0.7)
-    train(relu, x, y[few], epochs=1, seed=seed)
-    damaged = relu.get_weights()
-    if not all(np.isfinite(w).all() for w in damaged) or not (killed := silent(relu, x)).any():
-        continue
-    for name, model in (("ReLU", relu), ("LeakyReLU", leaky)):
-        restart(model, seed, 0.03)
-        model.set_weights(damaged)
-        after[name].append(train(model, x, y[few], epochs=3, seed=seed))
-        if np.isfinite(after[name][-1]):
-            alive_again = killed & ~silent(model, x)
-            revived[name].append((int(killed.sum()), int(alive_again.sum())))
-for name in revived:
-    counts = ", ".join(f"{back} of {n_dead}" for n_dead, back in revived[name])
-    print(f"{name:10s} came back: {counts}; losses afterwards", *np.round(after[name], 3))
-
-# %% tags=["claim"]
-assert revived["ReLU"], "rate 0.7 should have killed units of the first layer in at least one net"
-back = {name: sum(b for _, b in pairs) for name, pairs in revived.items()}
-assert back["ReLU"] == 0, f"no dead ReLU of the first layer should come back; {back['ReLU']} did"
-assert back["LeakyReLU"] > 0, "with a slope below 0 some silent units should come back"
+kinked, smooth = ("relu", "leaky_relu"), ("elu", "gelu")
+told = ", ".join(f"{name} {swing:.1g}" for name, swing in swings.items())
+ck.prove("In the last ten steps ReLU and LeakyReLU still swing, ELU and GELU rest",
+         min(swings[name] for name in kinked) > 0.05 and max(swings[name] for name in smooth) < 0.005,
+         told)  # fmt: skip
+ck.prove("ELU rests where its derivative is one half, at −ln 2",
+         abs(paths["elu"][-1] + np.log(2)) < 1e-3, f"{paths['elu'][-1]:.4f}")  # fmt: skip
 
 # %% [markdown]
-# **Verdict:** a dead ReLU of the first layer stays dead: no gradient, no way back. (A deeper one can be
-# revived by a change in the layers below it.) A negative slope lets the gradient through, and units come
-# back. Whether the *net* recovers is another matter. The first training has left huge weights: a loss of
-# `inf` above means that a net diverged once the gradient flowed again (its units are not counted). So
-# keep the rate sane and the inputs centred first, and choose a leaky function for what is left.
+# **After 60 steps ReLU still swings by {{ swings["relu"]:.2f }} and LeakyReLU by
+# {{ swings["leaky_relu"]:.2f }}; ELU has come to rest at {{ paths["elu"][-1]:.3f }}.** At a kink the gradient
+# jumps from one sign to the other and never gets small, so the steps never get short. ELU with
+# $\alpha = 1$ has the slope 1 on both sides of 0, and that is one of the two reasons for it; the other one
+# comes next. (A falling learning rate ends the swinging too:
+# [lesson 09](09_learning_rate_schedules.ipynb).)
 
 # %% [markdown]
-# ## 3 · Which slope? Fixed, drawn, or learned
-#
-# - **LeakyReLU** with $\alpha = 0.01$ was the first; Xu et al. (2015) found 0.2 or so better.
-# - **RReLU** draws $\alpha$ anew for every unit and sample *in training*, and takes the mean at test: a
-#   noise that **regularises**, like dropout.
-# - **PReLU** learns $\alpha$ by backpropagation. He et al. (2015) gained with it on a very large data set; on
-#   small ones it is said to **overfit**.
-#
-# `ck.activations.RReLU` is a layer that Keras lacks. The same negative inputs, four times:
-
-# %%
-layer, negative = ck.activations.RReLU(seed=1), -np.ones((1, 6), "float32")
-for training in (True, True, False, False):
-    print(f"training={training!s:5}", np.array(layer(negative, training=training))[0].round(3))
-drawn = np.array(layer(-np.ones((1000, 100), "float32"), training=True))
-print(f"slopes drawn: {-drawn.max():.3f} to {-drawn.min():.3f}, mean {-drawn.mean():.4f}")
-
-# %% tags=["claim"]
-at_test = np.array(layer(negative))
-assert np.ptp(at_test) == 0, "at test every unit should have the same slope"
-assert abs(at_test[0, 0] + 11 / 48) < 1e-6, f"that slope should be the mean: {at_test[0, 0]}"
-assert abs(drawn.mean() - at_test[0, 0]) < 2e-3, "drawn slopes should average to the one at test"
-learner = keras.layers.PReLU()
-learner.build((None, 4))
-learner.set_weights([np.array([0.0, 0.1, -0.2, 1.5])])
-out = np.array(learner(-np.ones((1, 4))))[0]
-assert np.allclose(out, [0.0, -0.1, 0.2, -1.5]), f"PReLU should give −α at −1, got {out}"
-
-# %% [markdown]
-# **Predict first:** trained on 300 images only, and on ten times as many or more: which of the four has the
-# lowest validation loss? Does PReLU fall behind on the small set? Does RReLU's noise pay there?
-
-# %%
-slopes = {
-    "α = 0.01": keras.layers.LeakyReLU(negative_slope=0.01),
-    "α = 0.2": keras.layers.LeakyReLU(negative_slope=0.2),
-    "RReLU": ck.activations.RReLU(),
-    "PReLU": keras.layers.PReLU(alpha_initializer=keras.initializers.Constant(0.25)),
-}
-sizes = {300: 20, n: epochs}  # images: epochs
-outcome = {size: {} for size in sizes}
-for name, activation in slopes.items():
-    model = compiled(activation, momentum=0.9)
-    for size, passes in sizes.items():
-        runs = []
-        for seed in range(n_seeds):
-            restart(model, seed, 0.02)
-            fitted = train(model, standardised[:size], y[:size], passes, seed, batch_size=64)
-            runs.append((fitted, loss_of(model, x_valid, y_valid)))
-        outcome[size][name] = np.array(runs)
-    if name == "PReLU":
-        learned_slopes = [w for w in model.get_weights() if w.ndim == 1][1:-1:2]
-
-# %%
-fig, axes = plt.subplots(1, 3, figsize=(10, 2.9), width_ratios=[1, 1, 0.9])
-for ax, (size, groups) in zip(axes, outcome.items(), strict=False):
-    ck.plotting.strip(ax, {name: runs[:, 1] for name, runs in groups.items()}, "validation loss")
-    ax.set_title(f"Trained on {size:,} images", fontsize=10)
-for i, values in enumerate(learned_slopes):
-    axes[2].hist(values, np.linspace(-0.2, 0.8, 26), histtype="step", linewidth=1.6,
-                 **ck.plotting.line_kw(i), label=f"layer {i + 1}")  # fmt: skip
-axes[2].set(xlabel="learned slope", ylabel="units")
-axes[2].set_title("PReLU's slopes, started at 0.25", fontsize=10)
-axes[2].legend(fontsize=8)
-ck.show(
-    fig,
-    alt="Two panels with the validation loss of every seed for slopes 0.01 and 0.2, RReLU and PReLU, on a "
-    "small and on a larger training set; on the right, histograms of the slopes that PReLU learned "
-    "in each of three layers.",
-)
-for size, groups in outcome.items():
-    for name, runs in groups.items():
-        fitted, held_out = runs.mean(axis=0)
-        print(f"{size:6,} images  {name:9s} training {fitted:.4f}   validation {held_out:.3f}")
-    averages = [runs[:, 1].mean() for runs in groups.values()]
-    spread = np.mean([runs[:, 1].std(ddof=1) for runs in groups.values()])
-    print(f"{size:6,} images  best to worst {np.ptp(averages):.3f}, "
-          f"typical spread between seeds {spread:.3f}")  # fmt: skip
-
-# %% tags=["claim"]
-small, large = (groups for groups in outcome.values())
-for groups in (small, large):
-    assert all(np.isfinite(runs).all() for runs in groups.values()), "no run should diverge"
-moved = np.abs(np.concatenate(learned_slopes) - 0.25).max()
-assert moved > 0.01, f"PReLU should have changed its slopes; the largest change is {moved:.4f}"
-
-# %% [markdown]
-# **Verdict:** read the last line of each block before the names. Where the distance from best to worst is of
-# the size of the spread between seeds, this experiment cannot tell the four apart; where it is larger,
-# see whether the leader is the one that the rules above name. Those rules come from large convolutional
-# nets; PReLU adds 300 slopes to some 100,000 weights here, too few to overfit by. What you can see for
-# certain is on the right: the slopes do move, and most stay near their start.
-#
-# One silent trap. A PReLU **object** that you use twice is one layer with one set of slopes:
-
-# %%
-prelu = keras.layers.PReLU
-
-
-def two_hidden_layers(first, second):
-    dense = keras.layers.Dense
-    return keras.Sequential([keras.Input((4,)), dense(8), first, dense(8), second])
-
-
-one_object, two_objects = two_hidden_layers(*[prelu()] * 2), two_hidden_layers(prelu(), prelu())
-more = two_objects.count_params() - one_object.count_params()
-print(f"parameters: one object {one_object.count_params()}, two {two_objects.count_params()}")
-
-# %% tags=["claim"]
-assert more == 8, f"two objects should have 8 slopes more than one, they have {more}"
-
-# %% [markdown]
-# ## 4 · ELU and SELU: mind the mean
+# ## 7 · SELU: mind the mean
 #
 # ReLU's outputs are never negative, so their mean is above 0, and the next layer starts from a **bias
-# shift** (편향 이동). **ELU** (Clevert et al., 2016) levels off at $-\alpha$ and pulls the mean back; with
-# $\alpha = 1$ it has no kink at 0.
-#
-# **Predict first:** a standard normal number goes in. Which function gives the mean nearest to 0, and
-# what is ReLU's mean?
+# shift** (편향 이동). ELU levels off at $-\alpha$ and pulls the mean back. **Predict first:** a standard
+# normal number goes in. Which function gives the mean nearest to 0, and what is ReLU's mean?
 
 # %%
 grid = np.linspace(-10, 10, 20_001)
-weight = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi) * (grid[1] - grid[0])
+density = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
 
 
 def moment(function, power=1):
-    """Mean of function(z) ** power for a standard normal z."""
-    return np.sum(function(grid) ** power * weight)
+    """Return the mean of function(z) ** power for a standard normal z."""
+    return np.sum(function(grid) ** power * density) * (grid[1] - grid[0])
 
 
-names = ["relu", "leaky_relu", "elu", "selu", "gelu", "swish", "mish"]
+names = ["relu", "leaky_relu", "gelu", "mish", "swish", "elu", "selu"]
 means = {name: moment(act.get(name)[0]) for name in names}
-means = dict(sorted(means.items(), key=lambda item: -item[1]))
-fig, ax = plt.subplots(figsize=(7.5, 2.8))
-ax.barh(list(means), list(means.values()), color=[COLORS[names.index(name)] for name in means])
-ax.invert_yaxis()
-ax.set(xlabel="mean output for a standard normal input",
-       title="Every one shifts the mean, except SELU")  # fmt: skip
-ck.show(fig, alt="Bars: mean output for a standard normal input; ReLU's is largest, SELU's is 0.")
-print("  ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
-
-# %% [markdown]
-# **SELU** (Klambauer et al., 2017) goes further: stretch ELU by $\lambda$ and choose $\alpha$ so that mean 0
-# *and* variance 1 come out when mean 0 and variance 1 go in. Two equations, two unknowns:
 
 
-# %%
 def two_equations(unknown):
     scale, alpha = unknown
-    return [moment(lambda z: scale * act.elu(z, alpha), power) - (power - 1) for power in (1, 2)]
+    selu = lambda z: scale * act.elu(z, alpha)  # noqa: E731
+    return moment(selu), moment(selu, 2) - 1
 
 
 scale, alpha = optimize.fsolve(two_equations, (1.0, 1.5))
-print(f"scale λ = {scale:.6f}, α = {alpha:.6f}")
 
-# %% tags=["claim"]
-assert abs(scale - act.SELU_SCALE) < 1e-4, f"expected λ = {act.SELU_SCALE}, got {scale}"
-assert abs(alpha - act.SELU_ALPHA) < 1e-4, f"expected α = {act.SELU_ALPHA}, got {alpha}"
-assert abs(means["selu"]) < 1e-6 < means["elu"] < means["relu"], f"means out of order: {means}"
+# %% tags=["plot", "claim"]
+ck.show(ck.plotting.bars({name: round(mean, 3) for name, mean in means.items()},
+                         title="Every function shifts the mean, except SELU", form=".3f",
+                         xlabel="mean output for a standard normal input"))  # fmt: skip
+
+ck.prove("The two equations give SELU's two numbers",
+         abs(scale - act.SELU_SCALE) < 1e-4 and abs(alpha - act.SELU_ALPHA) < 1e-4,
+         f"λ = {scale:.6f}, α = {alpha:.6f}")  # fmt: skip
+told = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+ck.prove("SELU's mean is 0, ELU's is next, ReLU's is the highest",
+         abs(means["selu"]) < 1e-6 < means["elu"] == sorted(means.values())[1]
+         and means["relu"] == max(means.values()), told)  # fmt: skip
 
 # %% [markdown]
-# ## 5 · A hundred layers
+# **ReLU's mean is {{ means["relu"]:.3f }}, ELU's {{ means["elu"]:.3f }}, SELU's 0, with
+# λ = {{ scale:.4f }} and α = {{ alpha:.4f }}.** These two numbers are all there is to SELU.
+
+# %% [markdown]
+# ## 8 · A hundred layers
 #
-# Mean 0 and variance 1 in, mean 0 and variance 1 out: a fixed point, and an attracting one. A net in
-# which it holds is called **self-normalising**. It asks for
+# Mean 0 and variance 1 in, mean 0 and variance 1 out: a fixed point, and one that attracts. A net in which
+# it holds is called **self-normalising**. It asks for
 #
 # 1. standardised inputs;
 # 2. LeCun normal weights;
 # 3. a plain stack of dense layers, no skip connections;
-# 4. no ordinary dropout; alpha dropout in its place ([lesson 11](11_dropout.ipynb));
+# 4. no ordinary dropout, but alpha dropout in its place ([lesson 11](11_dropout.ipynb));
 # 5. no ℓ1, ℓ2 or max-norm on the weights ([lesson 10](10_regularisation.ipynb));
-# 6. no batch normalisation (BN, [lesson 04](04_batch_normalisation.ipynb)): it would do the same work
-#    once more.
+# 6. no batch normalisation ([lesson 04](04_batch_normalisation.ipynb)), which does the same work again.
 #
-# `walk` sends images through 100 new layers of 200 units and measures each layer: mean and standard
-# deviation of all its outputs, how much a unit differs *between images*, and the size of the
-# gradient that comes back from a random signal at the far end. Its arguments break one condition each.
+# `walk` sends every image twice through 100 new layers of 200 units and measures each layer's outputs: mean,
+# standard deviation, and the **share of their variance that is due to the image**: the covariance of the two
+# passes, divided by the variance. It also measures the gradient that comes back from a random signal at the far end. Its
+# arguments break one condition each.
 
 
-# %%
-def walk(x, seed, *, activation="selu", gain=1.0, change=None, drop=None, bn=False, skip=False):
-    """Return one row for each of 100 layers: mean, std, std between images, size of gradient."""
+# %% tags=["helper"]
+def measured(outputs, gradient):
+    """Return mean, std, the share of the variance due to the image, and the size of the gradient."""
+    outputs, gradient = (np.array(each, dtype=float) for each in (outputs, gradient))
+    first, second = (half - half.mean(axis=0) for half in np.split(outputs, 2))
+    share = (first * second).mean() / outputs.var()
+    return outputs.mean(), outputs.std(), share, np.sqrt((gradient**2).mean())
+
+
+def normalised(z):
+    """Return z as batch normalisation makes it at the start of training."""
+    return (z - tf.reduce_mean(z, 0)) / tf.sqrt(tf.math.reduce_variance(z, 0) + 1e-3)
+
+
+def walk(x, seed, activation="selu", gain=1.0, change=None, drop=None, bn=False, skip=False):
     draw, f = np.random.default_rng(seed), keras.activations.get(activation)
-    h, outputs = tf.constant(x), []
+    h, outputs = tf.constant(np.concatenate([x, x])), []
     with tf.GradientTape() as tape:
         tape.watch(h)
         for i in range(100):
-            w = draw.normal(0, np.sqrt(gain / h.shape[1]), (h.shape[1], 200)).astype("float32")
-            z = h @ (w if change is None else change(w))
-            if bn:  # batch normalisation as at the start of training
-                z = (z - tf.reduce_mean(z, 0)) / tf.sqrt(tf.math.reduce_variance(z, 0) + 1e-3)
-            out = f(z) if drop is None else drop(f(z), training=True)
+            W = draw.normal(0, np.sqrt(gain / h.shape[1]), (h.shape[1], 200)).astype("float32")
+            z = h @ (W if change is None else change(W))
+            out = f(normalised(z) if bn else z)
+            out = out if drop is None else drop(out, training=True)
             h = h + out if skip and i > 0 else out
             outputs.append(h)
         signal = tf.reduce_sum(h * draw.normal(size=h.shape).astype("float32"))
     gradients = tape.gradient(signal, outputs)
-    pairs = zip(outputs, gradients, strict=True)
-    wide = [(np.array(o, dtype=float), np.array(g, dtype=float)) for o, g in pairs]
-    rows = [(o.mean(), o.std(), o.std(axis=0).mean(), np.sqrt((g**2).mean())) for o, g in wide]
-    return np.array(rows)
+    return np.array([measured(*pair) for pair in zip(outputs, gradients, strict=True)])
 
 
-varies = raw.reshape(n, -1).std(axis=0) > 0  # the edge is white in every image
-flat, flat_raw = (images[:100].reshape(100, -1)[:, varies] for images in (standardised, raw))
-layer_numbers = np.arange(1, 101)
+def pull(W):
+    """Return what ℓ2 alone makes of a weight: 1,000 steps, rate 0.1, factor 0.001."""
+    return W * (1 - 0.1 * 2 * 0.001) ** 1000
+
+
+def max_norm(W):
+    return np.array(keras.constraints.MaxNorm(0.8)(W))
+
 
 # %% [markdown]
-# First the fair weather: SELU with all conditions kept, and its twins with ReLU, with SELU's initialiser
-# (one change) and with its own.
-#
-# **Predict first:** what is the standard deviation in layer 100 for ReLU with LeCun's weights? And does
+# First SELU with all conditions kept, and two twins with ReLU: one with SELU's initialiser, one with ReLU's
+# own. **Predict first:** what is the standard deviation in layer 100 for ReLU with LeCun's weights? Does
 # He's initialiser make ReLU as good as SELU?
 
 # %%
+varies = raw.x_train.reshape(n, -1).std(axis=0) > 0  # the edge is white in every image
+flat_raw, flat = (each.x_train[:100].reshape(100, -1)[:, varies] for each in (raw, standardised))
 twins = {"SELU": {}, "ReLU, LeCun": {"activation": "relu"},
          "ReLU, He": {"activation": "relu", "gain": 2.0}}  # fmt: skip
-walked = {
-    name: np.array([walk(flat, seed, **how) for seed in range(n_seeds)])
-    for name, how in twins.items()
-}
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.2))
-for ax, column, what in zip(axes, range(3), ("mean", "std", "std between images"), strict=True):
-    for i, (name, runs) in enumerate(walked.items()):
-        ck.plotting.band(ax, layer_numbers, np.maximum(runs[..., column], -1), name, i)
-    ax.set(xlabel="layer", ylabel=what, yscale="linear" if column == 0 else "log")
-axes[0].set_title("SELU's mean stays near 0")
-axes[1].set_title("ReLU with LeCun fades")
-axes[2].set_title("ReLU with He: alike")
-axes[0].legend(fontsize=8)
-ck.show(
-    fig,
-    alt="Mean, standard deviation and standard deviation between images against layer, for SELU, ReLU "
-    "with LeCun and ReLU with He weights. SELU stays near 0 and 1; ReLU with LeCun falls towards 0; "
-    "ReLU with He keeps its size but differs less and less between images.",
-)
-for name, runs in walked.items():
-    _, std, between, _ = runs[:, -1].mean(axis=0)
-    print(f"layer 100, {name:12s} std {std:.2g}   between images {between:.2g}")
+walked = {name: np.array([walk(flat, seed, **how) for seed in range(n_seeds)])
+          for name, how in twins.items()}  # fmt: skip
+last = {
+    name: runs[:, -1].mean(axis=0) for name, runs in walked.items()
+}  # mean, std, share, gradient
 
-# %% tags=["claim"]
-selu_runs = walked["SELU"]
-assert np.abs(selu_runs[..., 0]).max() <= 0.1, (
-    f"SELU's mean should stay within ±0.1, it reaches {np.abs(selu_runs[..., 0]).max():.3f}"
-)
-low, high = selu_runs[..., 1].min(), selu_runs[..., 1].max()
-assert low >= 0.8, f"SELU's std should stay above 0.8, it falls to {low:.2f}"
-assert high <= 1.25, f"SELU's std should stay below 1.25, it rises to {high:.2f}"
+# %% tags=["plot", "claim"]
+ck.show(ck.plotting.lines(
+    {name: runs[..., 1] for name, runs in walked.items()}, log="y", xlabel="layer",
+    ylabel="std of the outputs", title="With He's weights ReLU keeps its size, as SELU does"))  # fmt: skip
+ck.show(ck.plotting.lines(
+    {name: walked[name][..., 2] for name in ("SELU", "ReLU, He")}, xlabel="layer",
+    ylabel="share of the variance due to the image",
+    title="But ReLU's outputs grow alike, and SELU's do not"))  # fmt: skip
+
+mean, std = np.abs(walked["SELU"][..., 0]).max(), walked["SELU"][..., 1]
+ck.prove("In each of 100 layers SELU keeps its mean within ±0.1 and its std between 0.8 and 1.25",
+         mean <= 0.1 and std.min() >= 0.8 and std.max() <= 1.25,
+         f"mean up to {mean:.3f}, std {std.min():.2f} to {std.max():.2f}")  # fmt: skip
 faded = walked["ReLU, LeCun"][:, -1, 1].max()
-assert faded < 1e-6, f"ReLU with LeCun weights should fade to nothing, its std is {faded:.1e}"
-alike = walked["ReLU, He"][:, -1, 2] / walked["ReLU, He"][:, -1, 1]
-assert alike.max() < 0.75 < 0.8 < (selu_runs[:, -1, 2] / selu_runs[:, -1, 1]).min(), (
-    f"in layer 100 ReLU's units should differ less between images than SELU's: {alike}"
-)
+ck.prove("ReLU with LeCun's weights fades to nothing", faded < 1e-6, f"std {faded:.0e}")
+ck.prove("With He's weights ReLU keeps its size", 0.1 < last["ReLU, He"][1] < 10,
+         f"std {last['ReLU, He'][1]:.2g}")  # fmt: skip
+ck.prove("Yet more than 80% of SELU's variance is due to the image, and less than 60% of ReLU's",
+         last["SELU"][2] > 0.8 and last["ReLU, He"][2] < 0.6,
+         f"{last['SELU'][2]:.0%} against {last['ReLU, He'][2]:.0%} in layer 100")  # fmt: skip
 
 # %% [markdown]
-# He's factor 2 keeps ReLU's *size* ([lesson 02](02_weight_initialisation.ipynb)), but the mean is far
-# from 0: more and more of each layer's output is the same for all images. SELU keeps what tells the
-# images apart.
+# **In layer 100 SELU has the standard deviation {{ last["SELU"][1]:.2f }}; ReLU has
+# {{ last["ReLU, He"][1]:.2g }} with He's weights, and {{ last["ReLU, LeCun"][1]:.0e }} with LeCun's. But
+# {{ last["SELU"][2]:.0% }} of SELU's variance tells the images apart, and only {{ last["ReLU, He"][2]:.0% }}
+# of ReLU's.** He's factor 2 keeps ReLU's size ([lesson 02](02_weight_initialisation.ipynb)); the mean,
+# though, is far from 0, and from layer to layer more of each output is the same for all images.
 #
 # ### Break one condition at a time
 #
-# **Predict first:** which of these takes the net out of the band [0.8, 1.25] for good, which only for a
-# while, and which not at all?
+# **Predict first:** which of these takes the standard deviation out of the band from 0.8 to 1.25 for good,
+# which only for some layers, and which not at all?
 
 
 # %%
-def pull(w):
-    """What ℓ2 does to a weight in 1,000 steps, rate 0.1, factor 0.001, the loss' own gradient left out."""
-    return w * (1 - 0.1 * 2 * 0.001) ** 1000
-
-
-def max_norm(w):
-    return np.array(keras.constraints.MaxNorm(0.8)(w))
-
-
 broken = {
-    "all kept": (flat, {}),
-    "alpha dropout 20%": (flat, {"drop": keras.layers.AlphaDropout(0.2, seed=0)}),
-    "batch normalisation": (flat, {"bn": True}),
-    "pixels in [0, 1]": (flat_raw, {}),
-    "He normal": (flat, {"gain": 2.0}),
-    "ordinary dropout 20%": (flat, {"drop": keras.layers.Dropout(0.2, seed=0)}),
-    "pull of ℓ2": (flat, {"change": pull}),
-    "max-norm 0.8": (flat, {"change": max_norm}),
-    "skip connections": (flat, {"skip": True}),
+    "all kept": {},
+    "alpha dropout 20%": {"drop": keras.layers.AlphaDropout(0.2, seed=0)},
+    "batch normalisation": {"bn": True},
+    "pixels in [0, 1]": {"x": flat_raw},
+    "He normal": {"gain": 2.0},
+    "ordinary dropout 20%": {"drop": keras.layers.Dropout(0.2, seed=0)},
+    "pull of ℓ2": {"change": pull},
+    "max-norm 0.8": {"change": max_norm},
+    "skip connections": {"skip": True},
 }
-tested = {
-    name: np.array([walk(x, seed, **how) for seed in range(n_seeds)])
-    for name, (x, how) in broken.items()
-}
+tested = {name: np.array([walk(**{"x": flat, "seed": seed, **how}) for seed in range(n_seeds)])
+          for name, how in broken.items()}  # fmt: skip
 
-
-# %%
-def panels_of(column, label, title, alt):
-    fig, axes = plt.subplots(3, 3, figsize=(10, 6.2), sharex=True)
-    for i, (ax, (name, runs)) in enumerate(zip(axes.flat, tested.items(), strict=True)):
-        if column == 1:
-            ax.axhspan(0.8, 1.25, color="#DDDDDD")
-        ck.plotting.band(ax, layer_numbers, runs[..., column], name, 1 if i > 2 else 0)
-        ends = runs[..., column].min(), runs[..., column].max()
-        ax.set(yscale="log", ylim=(min(0.2, 0.5 * ends[0]), max(5, 2 * ends[1])))
-        if ends[0] > 0.1 and ends[1] < 10:
-            ax.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
-            ax.minorticks_off()
-        ax.set_title(name, fontsize=9)
-    for ax in axes[-1]:
-        ax.set_xlabel("layer")
-    for ax in axes[:, 0]:
-        ax.set_ylabel(label)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    ck.show(fig, alt=alt)
-
-
-panels_of(
-    1, "std (log scale)", "The band is grey: who leaves it, and who comes back?",
-    "Nine panels, standard deviation against layer, each with the band from 0.8 to 1.25 in grey: all "
-    "conditions kept, alpha dropout, batch normalisation, pixels in [0, 1], He normal, ordinary "
-    "dropout, the pull of ℓ2, max-norm and skip connections.",
-)  # fmt: skip
-for name, runs in tested.items():
-    mean, std = runs[..., 0], runs[..., 1]
-    inside = (np.abs(mean) <= 0.1) & (std >= 0.8) & (std <= 1.25)
-    print(f"{name:21s} std {std.min():.2g} to {std.max():.2g}, in layer 100 {std[:, -1].mean():.2g}; "
-          f"layers within both bounds: {inside.mean():.0%}")  # fmt: skip
+# %% tags=["plot"]
+fig, axes = plt.subplots(3, 3, figsize=(10, 6.4), sharex=True)
+for i, (ax, (name, runs)) in enumerate(zip(axes.flat, tested.items(), strict=True)):
+    std = runs[..., 1]
+    ax.axhspan(0.8, 1.25, color="#DDDDDD")
+    ck.plotting.band(ax, np.arange(1, 101), std, name, 1 if i > 2 else 0)
+    ax.set(yscale="log", ylim=(0.2, 5))
+    if std.max() > 5:
+        ax.set_ylim(0.2, 10 ** np.ceil(np.log10(std.max())))
+    else:
+        ax.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+        ax.minorticks_off()
+    ax.set_title(name + (", another scale" if std.max() > 5 else ""), fontsize=9)
+for ax in axes[-1]:
+    ax.set_xlabel("layer")
+for ax in axes[:, 0]:
+    ax.set_ylabel("std of the outputs")
+fig.suptitle("Five broken conditions leave the grey band for good, one comes back", x=0.01, ha="left",
+             fontsize=11, fontweight="bold")  # fmt: skip
+ends = "; ".join(f"{name} ends at {runs[:, -1, 1].mean():.2g}" for name, runs in tested.items())
+ck.show(fig, alt=f"Nine panels, standard deviation against layer, each with the band from 0.8 to 1.25 in "
+        f"grey: {ends}.")  # fmt: skip
+ck.show(ck.plotting.strips(
+    {name: runs[:, -1, 2] for name, runs in tested.items()},
+    title="A standard deviation of 1 does not mean that the image is still there",
+    xlabel="share of the variance due to the image, layer 100"))  # fmt: skip
+ck.show(ck.plotting.strips(
+    {name: runs[:, 0, 3] for name, runs in tested.items()}, log=True,
+    title="On the way back the gradient grows a little, explodes or vanishes",
+    xlabel="size of the gradient in layer 1 (about 1 in layer 100)"))  # fmt: skip
 
 
 # %% tags=["claim"]
-def stays(name, where=slice(None)):
+def inside(name, where=slice(None)):
+    """Return whether mean and std keep to their bands, shape (seeds, layers)."""
     mean, std = tested[name][:, where, 0], tested[name][:, where, 1]
-    return bool((np.abs(mean) <= 0.1).all() and (std >= 0.8).all() and (std <= 1.25).all())
+    return (np.abs(mean) <= 0.1) & (std >= 0.8) & (std <= 1.25)
 
 
-def leaves(name, where=slice(None)):
-    std = tested[name][:, where, 1]
-    return bool(((std < 0.8) | (std > 1.25)).any(axis=1).all())
+def ranges(chosen):
+    stds = {name: tested[name][..., 1] for name in chosen}
+    return ", ".join(f"{name} {std.min():.2g} to {std.max():.2g}" for name, std in stds.items())
 
 
-for name in ("all kept", "alpha dropout 20%", "batch normalisation"):
-    assert stays(name), f"{name}: mean and std should stay within the bounds in every layer"
-for name in ("pixels in [0, 1]", "He normal", "ordinary dropout 20%", "pull of ℓ2", "max-norm 0.8",
-             "skip connections"):  # fmt: skip
-    assert leaves(name), f"{name}: the std should leave the band in every run"
-    if name != "pixels in [0, 1]":
-        assert leaves(name, slice(90, None)), f"{name}: it should still be outside at the end"
-healed = tested["pixels in [0, 1]"][:, -1, 1]
-assert np.abs(healed - 1.025).max() < 0.225, f"the net should heal wrong inputs; std {healed}"
+kept = ("all kept", "alpha dropout 20%", "batch normalisation")
+ck.prove("Alpha dropout and batch normalisation keep mean and std in their bands in all layers",
+         all(inside(name).all() for name in kept), f"std {ranges(kept)}")  # fmt: skip
+gone = ("He normal", "ordinary dropout 20%", "pull of ℓ2", "max-norm 0.8", "skip connections")
+ck.prove("Five broken conditions put every net outside at the end",
+         not any(inside(name, slice(90, None)).any() for name in gone), f"std {ranges(gone)}")  # fmt: skip
+pixels = inside("pixels in [0, 1]")
+ck.prove("Wrong inputs put the first layer outside, and the net heals itself",
+         not pixels[:, 0].any() and pixels[:, -1].all(),
+         f"{pixels.mean():.0%} of the layers inside, all of the last")  # fmt: skip
+share = {name: runs[:, -1, 2].mean() for name, runs in tested.items()}
+back = {name: runs[:, 0, 3].mean() for name, runs in tested.items()}
+ck.prove("Alpha dropout in all layers leaves nothing of the image and nothing of the gradient",
+         abs(share["alpha dropout 20%"]) < 0.05 and back["alpha dropout 20%"] < 1e-4,
+         f"share {share['alpha dropout 20%']:.3f}, gradient {back['alpha dropout 20%']:.0e}")  # fmt: skip
+ck.prove("With all conditions kept the gradient grows, but less than a thousandfold",
+         1 < back["all kept"] < 1000, f"{back['all kept']:.0f} times")  # fmt: skip
 
 # %% [markdown]
-# **Verdict**, and it is less simple than the list of conditions:
+# **He normal, ordinary dropout, a pull on the weights, max-norm and skip connections leave the band for good
+# (He normal ends at {{ tested["He normal"][:, -1, 1].mean():.0f }}, ℓ2 at
+# {{ tested["pull of ℓ2"][:, -1, 1].mean():.2f }}); wrong inputs heal, and {{ inside("pixels in [0, 1]").mean():.0% }} of
+# those layers lie inside.**
 #
-# - **He normal, ordinary dropout, a pull on the weights, max-norm, skip connections** move the fixed point
-#   or remove it. These nets do not come back.
-# - **Inputs** that are not standardised put the *first layers* off. Then the fixed point attracts, and
-#   the net heals itself. (Not for free: those layers train on a wrong scale.)
-# - **Batch normalisation** does not spoil mean and std at all. It sets them by force in every
-#   layer, whatever the initialiser; it is then BN that normalises, at BN's cost (lesson 04), and SELU's
-#   constants are idle.
-# - Keras' default, Glorot uniform, breaks nothing in square layers: with fan_in = fan_out its variance
-#   *is* LeCun's. It does in the first and the last layer.
+# - What moves the fixed point or removes it is not forgiven. Inputs only start away from it, and the fixed
+#   point attracts. The first layers still train on a wrong scale.
+# - **Batch normalisation** does not spoil mean and standard deviation. It sets them by force, whatever the
+#   initialiser; SELU's two numbers are idle then.
+# - **Alpha dropout** keeps both perfectly, and in layer 100 only {{ abs(share["alpha dropout 20%"]):.1% }} of the
+#   variance is due to the image: the rest is its own noise. Use it in the last layers, not in all of them.
+# - Keras' default, Glorot uniform, breaks nothing in square layers: with $n_\text{in} = n_\text{out}$ its
+#   variance *is* LeCun's. In the first and the last layer it differs.
+
+# %% [markdown]
+# ## 9 · GELU, Swish, Mish: the smooth ones
 #
-# Mean and std are only half of the story. Look at the way back:
+# **GELU** multiplies $z$ by the probability that a standard normal number is below $z$. **Swish** has a
+# sigmoid in its place, and $\beta$ to set or to learn. You may read that GELU is "convex and monotonic
+# like the others". **Predict first:** where is GELU's lowest point, and where does it bend the other way?
+# And which of the two does **Mish** resemble, Swish or GELU?
 
 # %%
-panels_of(
-    3, "gradient (log scale)", "The way back: size of the gradient, 1 at the last layer",
-    "Nine panels with the size of the gradient against layer for the same nets; it grows towards the first "
-    "layer for most, explodes for skip connections and He normal, and vanishes for alpha dropout.",
-)  # fmt: skip
-for name, runs in tested.items():
-    print(f"{name:21s} gradient in layer 1: {runs[:, 0, 3].mean():.2g}")
-
-# %% tags=["claim"]
-first_gradient = {name: runs[:, 0, 3].mean() for name, runs in tested.items()}
-assert first_gradient["alpha dropout 20%"] < 1e-4, (
-    "in every one of 100 layers, alpha dropout should drown the gradient: "
-    f"{first_gradient['alpha dropout 20%']:.1e}"
-)
-assert 1 < first_gradient["all kept"] < 1000, (
-    f"with all conditions kept it should grow a little: {first_gradient['all kept']:.1f}"
-)
-
-# %% [markdown]
-# Alpha dropout keeps mean and std perfectly, in layer 100 too, and yet nearly nothing of the image is
-# left there: most of that variance is noise. Use it in the last layers, not in all of them.
-
-# %% [markdown]
-# ## 6 · GELU, Swish, Mish: the smooth ones
-#
-# **GELU** (Hendrycks and Gimpel, 2016) multiplies $z$ by the probability that a standard normal number is
-# below $z$. Its second derivative is $(2 - z^2)\,\varphi(z)$ with the density $\varphi$ of the normal
-# distribution. **Swish** (Ramachandran et al., 2017) has the sigmoid in place of $\Phi$, and $\beta$ to
-# tune.
-#
-# You may read that GELU is "convex and monotonic like the others". **Predict first:** where is its lowest
-# point, and where does it bend the other way?
-
-# %%
-found = optimize.minimize_scalar(act.gelu, bounds=(-3, 0), method="bounded")
-lowest, depth = float(found.x), float(found.fun)
 z = np.linspace(-4, 4, 2001)
-bend = np.gradient(act.gelu_derivative(z), z)
-gap_of = {beta: act.swish(z, beta) - act.gelu(z) for beta in (1.0, 1.702)}
-
-fig, axes = plt.subplots(1, 3, figsize=(10, 3.2))
-for i, name in enumerate(["gelu", "swish", "mish"]):
-    axes[0].plot(z, act.get(name)[0](z), **ck.plotting.line_kw(i), label=name)
-axes[0].plot(lowest, depth, "o", color=COLORS[0])
-axes[0].set(xlim=(-4, 1), ylim=(-0.35, 0.5), xlabel="z", ylabel="output")
-axes[0].set_title(f"GELU's minimum: {depth:.3f} at {lowest:.3f}", fontsize=10)
-axes[0].legend(fontsize=8)
-axes[1].plot(z, bend, color=COLORS[0])
-axes[1].fill_between(z, bend, 0, where=bend < 0, color=COLORS[1], alpha=0.4, label="bends down")
-axes[1].axhline(0, color="black", linewidth=0.8)
-axes[1].set(xlabel="z", ylabel="second derivative of GELU")
-axes[1].set_title("Neither convex nor concave", fontsize=10)
-axes[1].legend(fontsize=8)
-for i, (beta, gap) in enumerate(gap_of.items()):
-    axes[2].plot(z, gap, **ck.plotting.line_kw(i), label=f"β = {beta:g}")
-axes[2].set(xlabel="z", ylabel="Swish minus GELU")
-axes[2].set_title(f"β = 1.702: at most {np.abs(gap_of[1.702]).max():.4f} apart", fontsize=10)
-axes[2].legend(fontsize=8)
-ck.show(
-    fig,
-    alt="Left: GELU, Swish and Mish around their dips, GELU's minimum marked. Middle: GELU's second "
-    "derivative, positive near 0 and negative further out on both sides. Right: Swish minus GELU, small "
-    "for β = 1.702, larger for β = 1.",
-)
-
-# %% tags=["claim"]
-assert abs(depth + 0.17) < 5e-4, f"expected a minimum of about −0.17, got {depth:.4f}"
-assert abs(lowest + 0.75) < 0.01, f"expected it near −0.75, it lies at {lowest:.4f}"
-assert (act.gelu_derivative(z) < 0).any(), "GELU should fall somewhere: it is not monotonic"
-assert bend.min() < -1e-3 < 1e-3 < bend.max(), "GELU should bend both ways: not convex"
+gelu, swish, mish = act.gelu(z), act.swish(z), act.mish(z)
+lowest = optimize.minimize_scalar(act.gelu, bounds=(-3, 0), method="bounded")
+bend = np.gradient(act.gelu_derivative(z), z)  # the second derivative
 turns = z[1:-2][np.diff(np.sign(bend[1:-1])) != 0]
-assert np.abs(np.abs(turns) - np.sqrt(2)).max() < 0.01, f"it should turn at ±√2, not at {turns}"
-assert np.abs(gap_of[1.702]).max() <= 0.021, "Swish with β = 1.702 should be within 0.021 of GELU"
-assert np.abs(act.swish(z, 1e3) - act.relu(z)).max() < 1e-3, "a huge β should give ReLU"
-assert np.abs(act.swish(z, 0.0) - z / 2).max() < 1e-12, "β = 0 should give the line z/2"
+apart = {"below 0": z < 0, "above 0": z > 0}
+from_swish = {side: np.abs(mish - swish)[where].max() for side, where in apart.items()}
+from_gelu = {side: np.abs(mish - gelu)[where].max() for side, where in apart.items()}
+near_gelu = {beta: np.abs(act.swish(z, beta) - gelu).max() for beta in (1.0, 1.702)}
+
+# %% tags=["plot", "claim"]
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+for i, (name, curve) in enumerate({"GELU": gelu, "Swish": swish, "Mish": mish}.items()):
+    left.plot(z, curve, **ck.plotting.line_kw(i), label=name)
+left.plot(lowest.x, lowest.fun, "o", color=ck.plotting.COLORS[0])
+left.set(xlim=(-4, 1.5), ylim=(-0.35, 1.4), xlabel="z", ylabel="output")
+left.set_title("Mish: Swish below 0, nearly GELU above")
+left.legend(loc="upper left")
+right.plot(z, bend, color=ck.plotting.COLORS[0])
+right.fill_between(z, bend, 0, where=bend < 0, color=ck.plotting.COLORS[1], alpha=0.4)
+right.axhline(0, color="black", linewidth=0.8)
+right.annotate("bends down", (-2, bend.min()), (-3.9, 0.25), arrowprops={"arrowstyle": "-"})
+right.set(xlabel="z", ylabel="second derivative")
+right.set_title("GELU is neither convex nor concave")
+ck.show(fig, alt="Left: GELU, Swish and Mish around their dips, GELU's minimum marked; Mish lies on Swish "
+        "below 0 and near GELU above. Right: GELU's second derivative, positive between −1.41 and 1.41 and "
+        "negative outside.")  # fmt: skip
+
+ck.prove("GELU's minimum is about −0.17 near z = −0.75",
+         abs(lowest.fun + 0.17) < 5e-4 and abs(lowest.x + 0.75) < 0.01,
+         f"{lowest.fun:.4f} at {lowest.x:.4f}")  # fmt: skip
+ck.prove("GELU bends both ways and turns at ±√2",
+         bend.min() < -1e-3 < 1e-3 < bend.max() and np.abs(np.abs(turns) - 2**0.5).max() < 0.01,
+         f"at {', '.join(f'{turn:.2f}' for turn in turns)}")  # fmt: skip
+ck.prove("Below 0 Mish is nearer to Swish, above 0 nearer to GELU",
+         from_swish["below 0"] < from_gelu["below 0"] / 4
+         and from_gelu["above 0"] < from_swish["above 0"] / 4,
+         f"below: {from_swish['below 0']:.3f} from Swish, {from_gelu['below 0']:.3f} from GELU; above: "
+         f"{from_swish['above 0']:.3f} and {from_gelu['above 0']:.3f}")  # fmt: skip
+ck.prove("Swish with β = 1.702 is within 0.021 of GELU", near_gelu[1.702] < 0.021,
+         f"{near_gelu[1.702]:.4f}, with β = 1 {near_gelu[1.0]:.3f}")  # fmt: skip
+line, hinge = np.abs(act.swish(z, 0.0) - z / 2).max(), np.abs(act.swish(z, 1e3) - act.relu(z)).max()
+ck.prove("β = 0 makes Swish the line z/2, a huge β makes it ReLU",
+         line < 1e-12 and hinge < 1e-3, f"{line:.0e} and {hinge:.0e} apart")  # fmt: skip
 
 # %% [markdown]
-# **Verdict:** GELU dips, comes back, and is curved everywhere but at $\pm\sqrt2$; so it is neither convex nor
-# monotonic, and nor are Swish and Mish. $\beta$ leads from the line ($\beta = 0$) past Swish and near
-# GELU (1.702) to ReLU ($\beta \to \infty$). `ck.activations.TrainableSwish` leaves the choice to
-# the gradient: section 8 shows what it chooses.
+# **GELU is lowest at z = {{ lowest.x:.2f }}, where it gives {{ lowest.fun:.3f }}, and bends the other way at
+# ±1.41: it is neither monotonic nor convex, and nor are Swish and Mish.** Its second derivative is
+# $(2 - z^2)\,\varphi(z)$, with the density $\varphi$ of the normal distribution.
+#
+# **Mish is Swish below 0 (at most {{ from_swish["below 0"]:.2f }} apart) and nearly GELU above 0 (at most
+# {{ from_gelu["above 0"]:.2f }}).** $\beta$ leads from the line $z/2$ ($\beta = 0$) past GELU
+# ($\beta = 1.702$: at most {{ near_gelu[1.702]:.2f }} apart) to ReLU ($\beta \to \infty$).
 
 # %% [markdown]
-# ## 7 · What do they cost?
+# ## 10 · What do they cost?
 #
-# ELU and everything after it take an exponential. **Predict first:** how many times as long as ReLU do
-# they take for a million values? And what share of a layer's time is that?
+# ELU and all below it in the table take an exponential; Mish takes an exponential, a logarithm and a tanh.
+# But an activation function is never alone: a layer first computes $xW$. **Predict first:** how many times
+# as long as with ReLU does a layer of 100 units take with GELU? With Mish?
 #
-# Each function is compiled and applied to the same million values, forward alone and forward and back,
-# and timed in turn; the fastest of several rounds counts. For scale, the product $XW$ that *makes* a
-# million values in a layer of 100 units is timed as well. (One run on one machine; another
-# machine has other ratios.)
-
-# %%
-million = tf.constant(np.random.default_rng(0).normal(size=(10_000, 100)).astype("float32"))
-kernel = tf.constant(np.random.default_rng(1).normal(size=(100, 100)).astype("float32"))
-work = {
-    "ReLU": keras.activations.relu,
-    "LeakyReLU": keras.activations.leaky_relu,
-    "ELU": keras.activations.elu,
-    "SELU": keras.activations.selu,
-    "GELU": lambda z: keras.activations.gelu(z, approximate=False),
-    "GELU, tanh form": lambda z: keras.activations.gelu(z, approximate=True),
-    "Swish": keras.activations.silu,
-    "Mish": keras.activations.mish,
-    "product XW": lambda z: z @ kernel,
-}
+# Each layer makes a million activations from a batch of 10,000 inputs of size 100, forward alone, and
+# forward and back. All programs are compiled and run in turn, so that a busy moment of the machine hits all
+# of them; the fastest of the rounds counts.
 
 
-def there_and_back(f):
-    def both(z):
+# %% tags=["helper"]
+def program(activation, back):
+    """Return the compiled function of (x, W): outputs, and with `back` the gradients for x and W."""
+
+    def forward(x, W):
+        return activation(x @ W)
+
+    def both(x, W):
         with tf.GradientTape() as tape:
-            tape.watch(z)
-            out = f(z)
-        return out, tape.gradient(out, z)
+            tape.watch([x, W])
+            outputs = forward(x, W)
+        return outputs, tape.gradient(outputs, [x, W])
 
-    return both
+    compiled = tf.function(both if back else forward, jit_compile=True, autograph=False)
+    return compiled.get_concrete_function(tf.TensorSpec((10_000, 100)), tf.TensorSpec((100, 100)))
 
 
 # %%
-def fastest(program, rounds):
-    times = []
-    for _ in range(rounds):
+import time
+
+draw = np.random.default_rng(0)
+x = tf.constant(draw.normal(size=(10_000, 100)).astype("float32"))
+W = tf.constant(draw.normal(0, 0.1, size=(100, 100)).astype("float32"))
+functions = ["relu", "leaky_relu", "elu", "selu", "gelu", "swish", "mish", "linear"]
+programs = {(name, back): program(keras.activations.get(name), back)
+            for name in functions for back in (False, True)}  # fmt: skip
+seconds = dict.fromkeys(programs, np.inf)
+for _ in range(15):
+    for which, run in programs.items():  # in the first round it is compiled
         began = time.perf_counter()
-        program(million)
-        times.append(time.perf_counter() - began)
-    return min(times)
+        run(x, W)
+        seconds[which] = min(seconds[which], time.perf_counter() - began)
+cost = {name: seconds[name, True] / seconds["relu", True] for name in functions}
 
+# %% tags=["plot", "claim"]
+ck.show(ck.plotting.bars(cost, form=".2f", title="What a layer costs with each activation function",
+                         xlabel="time forward and back, as a multiple of ReLU's layer"))  # fmt: skip
 
-def program_of(f):
-    return tf.function(f, jit_compile=True, autograph=False).get_concrete_function(million)
-
-
-programs = {name: [program_of(f), program_of(there_and_back(f))] for name, f in work.items()}
-seconds = {name: [np.inf, np.inf] for name in work}
-for _ in range(5):  # in turn, so that a busy moment of the machine hits all
-    for name, pair in programs.items():
-        for way, program in enumerate(pair):
-            seconds[name][way] = min(seconds[name][way], fastest(program, 5))
-noisy = ck.activations.RReLU(seed=1)
-seconds_rrelu = fastest(program_of(lambda z: noisy(z, training=True)), 2)
-
-# %%
-base = seconds["ReLU"]
-fig, ax = plt.subplots(figsize=(7.5, 3.6))
-for way, (label, shift) in enumerate((("forward", -0.2), ("forward and back", 0.2))):
-    ratios = [seconds[name][way] / base[way] for name in work]
-    ax.barh(np.arange(len(work)) + shift, ratios, 0.38, color=COLORS[way], label=label)
-ax.set_yticks(range(len(work)), list(work))
-ax.invert_yaxis()
-ax.axvline(1, color="black", linewidth=1, linestyle=":")
-ax.set(xlabel="time as a multiple of ReLU's", title="A million activations, compiled, in one run")
-ax.legend()
-ck.show(fig, alt="Bars: time of each activation and of a matrix product as multiples of ReLU's.")
-print(f"ReLU: {1e3 * base[0]:.2f} ms forward, {1e3 * base[1]:.2f} ms forward and back")
-for name, pair in seconds.items():
-    print(f"{name:16s} {pair[0] / base[0]:5.1f} {pair[1] / base[1]:5.1f} times ReLU")
-print(f"not drawn: RReLU in training, forward, {seconds_rrelu / base[0]:.0f} times ReLU")
+told = ", ".join(f"{name} {1e3 * seconds[name, False]:.1f} and {1e3 * seconds[name, True]:.1f} ms"
+                 for name in functions)  # fmt: skip
+ck.prove("Forward and back takes longer than forward alone with every function",
+         all(seconds[name, False] < seconds[name, True] for name in functions), told)  # fmt: skip
+ck.prove("A layer with Mish takes longer than one with ReLU", cost["mish"] > 1.05,
+         f"{cost['mish']:.2f} times")  # fmt: skip
 
 # %% [markdown]
-# A compiled exponential is vectorised and costs a small multiple of ReLU; Mish takes an exponential, a
-# logarithm and a tanh. What is really slow is *drawing* a million random slopes, as RReLU does in
-# training (and only there). What the factor means for you depends on what else a layer does: compare
-# with the last bar, which grows with the number of units while the others do not. On a phone with
-# narrow layers, or with integer arithmetic, ReLU and LeakyReLU win.
+# **A layer of 100 units takes {{ cost["gelu"]:.1f }} times as long with GELU as with ReLU,
+# {{ cost["swish"]:.1f }} times with Swish, {{ cost["mish"]:.1f }} times with Mish; the product $xW$
+# alone (`linear`) takes {{ cost["linear"]:.1f }}.** With more inputs the product grows and the function does
+# not, so the ratios fall. These are ratios of one machine; measure yours where a prediction has to be quick.
 
 # %% [markdown]
-# ## 8 · Twenty layers, one race
+# ## 11 · A deep net, one race
 #
-# Now the race: 20 hidden layers of 100 units on standardised pixels, Adam, the same batches in the same
-# order, LeCun weights for SELU and He for all others. An activation may like another rate, so each is
-# shown at the best of `race_rates`, the one with the lowest mean validation loss. (In the `quick` profile
-# some do not start, and there is one rate.)
+# A net of {{ hidden }} hidden layers of 50 units on standardised pixels, trained by Adam with He's weights
+# (LeCun's for SELU) and the same batches in the same order for all. Each function gets the learning rate that suits it, found by the same
+# search: one training for each rate with a seed of its own, and the list grows where its end is best.
+# (In the profile `quick` only three start; in `full` the net has 20 hidden layers.)
 #
-# **Predict first:** which ends lowest? Is the distance between first and last larger than the spread of
-# one activation's seeds?
+# **Predict first:** which one ends lowest? Will it lead by more than the luck of the seeds?
 
 # %%
-racers = {
-    "ReLU": "relu",
-    "LeakyReLU 0.01": slopes["α = 0.01"],
-    "LeakyReLU 0.2": slopes["α = 0.2"],
-    "PReLU": slopes["PReLU"],
-    "RReLU": slopes["RReLU"],
-    "ELU": "elu",
-    "SELU": "selu",
-    "GELU": "gelu",
-    "Swish": "swish",
-    "Swish, β learned": ck.activations.TrainableSwish(),
-    "Mish": "mish",
-}
-race, step_seconds, betas = {}, {}, []
-for name, activation in racers.items():
-    if name in not_racing:
-        continue
-    model = compiled(activation, hidden=20, optimizer=keras.optimizers.Adam)
-    runs, times = np.full((len(race_rates), n_seeds), np.inf), []
-    for i, rate in enumerate(race_rates):
-        for seed in range(n_seeds):
-            restart(model, seed, rate, gain=1.0 if name == "SELU" else 2.0)
-            began = time.perf_counter()
-            if np.isfinite(train(model, standardised, y, epochs, seed, batch_size=64)):
-                runs[i, seed] = loss_of(model, x_valid, y_valid)
-            times.append(time.perf_counter() - began)
-            if name == "Swish, β learned":
-                betas.append([float(part.beta) for part in model.layers if hasattr(part, "beta")])
-    best = int(np.argmin(runs.mean(axis=1)))
-    race[name], step_seconds[name] = runs[best], min(times)
-    print(f"{name:17s} rate {race_rates[best]:<7g} validation loss {runs[best].mean():.3f} "
-          f"± {runs[best].std(ddof=1):.3f}")  # fmt: skip
+slopes = keras.initializers.Constant(0.25)
+racers = {"ReLU": "relu", "LeakyReLU": leaky, "RReLU": ck.activations.RReLU(),
+          "PReLU": keras.layers.PReLU(alpha_initializer=slopes), "ELU": "elu", "SELU": "selu",
+          "GELU": "gelu", "Swish": "swish", "Swish, β learned": ck.activations.TrainableSwish(),
+          "Mish": "mish"}  # fmt: skip
 
-# %%
-race = dict(sorted(race.items(), key=lambda item: item[1].mean()))
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), width_ratios=[3, 2])
-ck.plotting.strip(left, race, "validation loss")
-first, *_, last = race
-left.set_title(f"{first} ends lowest, {last} highest ({n_seeds} seeds)")
-runs = np.array(betas)
-ck.plotting.band(right, range(1, 21), runs, "β after training", 2)
-right.axhline(1, color="black", linewidth=1, linestyle=":", label="start")
-right.set(xlabel="layer", ylabel="β", title="Learned β: mean and range")
-right.legend(fontsize=8)
-ck.show(
-    fig,
-    alt="Left: validation loss of every seed for each activation in a 20-layer net, sorted by mean. "
-    "Right: the β that trainable Swish learned in each layer, mean and range over all runs.",
-)
-spread = np.mean([runs.std(ddof=1) for runs in race.values()])
-distance = race[last].mean() - race[first].mean()
-print(f"first to last: {distance:.3f}; typical spread of one activation's seeds: {spread:.3f}")
-print("time of a training as a multiple of ReLU's:",
-      "  ".join(f"{name} {s / step_seconds['ReLU']:.1f}" for name, s in step_seconds.items()))  # fmt: skip
+
+def racer(name):
+    how = "lecun_normal" if name == "SELU" else "he_normal"
+    return lambda: net(racers[name], hidden, units=50, initializer=how, optimizer="adam")
+
+
+images, builds = data.standardized(), {name: racer(name) for name in racing or racers}
+race = ck.compare(builds, images, epochs=race_epochs, batch_size=64, seeds=race_seeds,
+                  rates=(0.001, 0.003))  # fmt: skip
+ck.show(race.final("val_loss"))
+
+race.table("val_loss")
 
 # %% tags=["claim"]
+ends = race.last("val_loss")
+means = {name: values.mean() for name, values in ends.items()}
+first, last_one = min(means, key=means.get), max(means, key=means.get)
+spread = np.mean([values.std(ddof=1) for values in ends.values()])
 guessing = np.log(10)
-for name, runs in race.items():
-    assert runs.mean() < 0.9 * guessing, (
-        f"{name}: 20 layers should learn; validation loss {runs.mean():.2f}, guessing {guessing:.2f}"
-    )
-assert np.abs(np.array(betas) - 1).max() > 0.01, "training should have moved β away from 1"
+ck.prove(f"Every function trains {hidden} layers", means[last_one] < 0.6 * guessing,
+         f"validation loss {means[last_one]:.2f} at most, guessing {guessing:.2f}")  # fmt: skip
+ck.prove("No best rate stands at the end of its list",
+         all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items()),
+         ", ".join(f"{name} {rate:.2g}" for name, rate in race.rates.items()))  # fmt: skip
+passed = {name: 2 * moment(act.get(name)[0], 2) for name in ("relu", "gelu", "swish")}
+ck.prove("Behind a layer with He's weights ReLU keeps the mean square, GELU and Swish lose some of it",
+         abs(passed["relu"] - 1) < 1e-3 and max(passed["gelu"], passed["swish"]) < 0.9,
+         ", ".join(f"{name} {share:.2f}" for name, share in passed.items()))  # fmt: skip
+betas = [
+    float(layer.beta) for layer in race.models["Swish, β learned"].layers if hasattr(layer, "beta")
+]
+ck.prove("Each layer has learned a β of its own",
+         len(set(betas)) == hidden and 1.0 not in betas,
+         f"from {min(betas):.2f} to {max(betas):.2f}, started at 1")  # fmt: skip
 
 # %% [markdown]
-# All of them train twenty layers. Before you crown the winner, compare the distance between neighbours in
-# the list with the spread of one row of dots: with so few seeds, neighbours cannot be told apart, and
-# another data set, budget or optimizer reorders them. That is no reason to ignore the choice; it is the
-# reason to **compare by validation**, with several seeds.
+# **{{ first }} ends lowest, at {{ means[first]:.2f }}, {{ last_one }} highest, at {{ means[last_one]:.2f }}; the seeds of
+# one function have a standard deviation of {{ spread:.2f }}.** All of them train {{ hidden }} layers.
+# {{ race.verdict("val_loss").text }} Whoever compares one run of each may find another order next time.
 #
-# One thing in this race is not quite fair. He's factor 2 makes up for what *ReLU* takes: half of the mean
-# square. What is left of it after a layer of the others?
-
-# %%
-print("share of a standard normal input's mean square behind one layer with He's weights")
-kept_share = {name: 2 * moment(act.get(name)[0], 2) for name in names}
-for name, kept in kept_share.items():
-    print(f"  {name:11s} {kept:.2f}")
-
-# %% tags=["claim"]
-assert abs(kept_share["relu"] - 1) < 1e-6, f"He should keep ReLU's signal: {kept_share['relu']:.3f}"
-for name in ("gelu", "swish"):
-    assert kept_share[name] < 0.9, f"{name} should leave less than ReLU: {kept_share[name]:.3f}"
-
-# %% [markdown]
-# With the usual initialiser the signal of GELU and Swish fades a little in every layer. Adam, which
-# rescales every step, copes with that. Try `optimizer=keras.optimizers.SGD, momentum=0.9` to see who
-# depends on it.
+# One thing is known before any training: He's factor 2 makes up for what *ReLU* takes, half of the mean square.
+# Behind one layer with He's weights GELU keeps {{ passed["gelu"]:.0% }} of it and Swish {{ passed["swish"]:.0% }}, so
+# that their signal fades with depth. Adam rescales every step and copes with that. Where $\beta$ is learned, the
+# layers have moved it from 1 to values between {{ min(betas):.2f }} and {{ max(betas):.2f }}.
 #
-# ## 9 · Which one?
+# ### Which one should you take?
+#
+# What is usually recommended, as a place to start from:
 #
 # | situation | start with | why |
 # |---|---|---|
-# | simple task, shallow net | ReLU | fast everywhere, well supported, good enough |
-# | deeper net | Swish, with batch normalisation (lesson 04) | smooth, no dead units; alone its signal fades with depth (lesson 02) |
+# | simple task, shallow net | ReLU | cheap, well supported, good enough |
+# | deeper net | Swish, with batch normalisation ([lesson 04](04_batch_normalisation.ipynb)) | smooth, no dead units |
 # | the hardest tasks | Swish with learned $\beta$ | one number more for each layer |
-# | little time for a prediction | LeakyReLU (or ReLU) | no exponential |
-# | deep plain MLP | SELU, all conditions kept | normalises itself |
+# | little time for a prediction | LeakyReLU or ReLU | no exponential |
+# | deep plain stack of dense layers | SELU, all conditions kept | normalises itself |
 # | much data, units dying | PReLU | learns its slopes |
 # | overfitting | RReLU among others | its noise regularises |
 #
-# These are starting points of experience, not laws. This lesson's own race is one test of them, with a small
-# budget on easy images; does its list agree with the table? The exercise lets you run another.
-
-# %% [markdown]
-# ## Explore: what a function does to a histogram
-#
-# The inputs are normal with the mean and standard deviation you choose. When does ReLU leave nothing? How
-# must you set the input so that SELU gives mean 0 and std 1? What $\beta$ makes Swish look like GELU?
-# (`parameter` is α of LeakyReLU and ELU, β of Swish; the others have none.)
-
-
-# %%
-def draw_activation(function, parameter, input_mean, input_std):
-    setting = {"leaky_relu": "negative_slope", "elu": "alpha", "swish": "beta"}.get(function)
-    setting = {setting: parameter} if setting else {}
-    f, slope = act.get(function)
-    z, inputs = np.linspace(-5, 5, 401), input_mean + input_std * grid_draws
-    outputs = f(inputs, **setting)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
-    left.plot(z, f(z, **setting), **ck.plotting.line_kw(0), label=function)
-    left.plot(z, slope(z, **setting), **ck.plotting.line_kw(1), label="derivative")
-    left.set(
-        xlabel="z",
-        ylim=(-2, 4),
-        title=", ".join([function, *(f"{k} = {v:.2f}" for k, v in setting.items())]),
-    )
-    left.legend()
-    bins = np.linspace(-5, 5, 81)
-    right.hist(inputs, bins, color=COLORS[7], alpha=0.5, label="input")
-    right.hist(outputs, bins, histtype="step", color=COLORS[0], linewidth=1.8, label="output")
-    right.set(xlabel="value", ylabel="count", yscale="log",
-              title=f"output: mean {outputs.mean():.2f}, std {outputs.std():.2f}")  # fmt: skip
-    right.legend()
-    return fig
-
-
-grid_draws = np.random.default_rng(0).normal(size=20_000)
-ck.widgets.explore(
-    draw_activation,
-    alt="Left: the chosen activation and its derivative. Right: histograms of a normal input and of the "
-    "activation's output.",
-    function=["swish", "gelu", "mish", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh"],
-    parameter=(-0.5, 5.0, 1.0),
-    input_mean=(-3.0, 3.0, 0.0),
-    input_std=(0.1, 3.0, 1.0),
-)
+# These are experiences with other nets, mostly convolutional ones on large data sets, and not laws. The race
+# above is one test of the fifth row; make yours with your own net and data.
 
 # %% [markdown]
 # ## Pitfalls
 #
 # ### Both branches are computed
 #
-# `where(z > 0, z, exp(z) - 1)` looks like ELU and gives its values. **Predict first:** what is its
-# gradient at $z = 100$?
+# `where(z > 0, z, exp(z) - 1)` looks like ELU and gives its values. **Predict first:** what is its gradient
+# at $z = 100$?
 
 
 # %%
@@ -1027,83 +945,81 @@ def careful_elu(z):
     return tf.where(z > 0, z, tf.math.expm1(tf.minimum(z, 0.0)))
 
 
+def gradient_of(f, z):
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        outputs = f(z)
+    return tape.gradient(outputs, z).numpy()
+
+
 at = tf.constant([-2.0, 3.0, 100.0])
-for f in (naive_elu, careful_elu):
-    print(f"{f.__name__:12s} value {f(at).numpy()}   gradient {there_and_back(f)(at)[1].numpy()}")
+print("naive  ", gradient_of(naive_elu, at))
+print("careful", gradient_of(careful_elu, at))
 
 # %% tags=["claim"]
-assert np.allclose(naive_elu(at), careful_elu(at), rtol=1e-6), "the values should agree"
-assert np.isnan(there_and_back(naive_elu)(at)[1][2]), "the naive gradient at 100 should be NaN"
-assert there_and_back(careful_elu)(at)[1][2] == 1, "the careful gradient at 100 should be 1"
-
-# %% [markdown]
-# `where` picks after both sides have been computed; backwards, the discarded side sends 0 · ∞, which is
-# NaN. Cut the argument *before* the exponential. In NumPy you get the same mistake as a warning of an
-# overflow.
-#
-# ### Old names, and three defaults for one slope
-
-# %%
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    try:
-        keras.layers.LeakyReLU(alpha=0.2)
-        said = str(caught[-1].message) if caught else ""
-    except (TypeError, ValueError) as error:
-        said = str(error)
-print("LeakyReLU(alpha=0.2):", said)
+ck.prove("Both give the same values, but the naive gradient at 100 is NaN, the careful one 1",
+         np.allclose(naive_elu(at), careful_elu(at), rtol=1e-6)
+         and np.isnan(gradient_of(naive_elu, at)[2]) and gradient_of(careful_elu, at)[2] == 1,
+         f"{gradient_of(naive_elu, at)[2]} and {gradient_of(careful_elu, at)[2]:g}")  # fmt: skip
 minus_one = tf.constant([-1.0])
-default = {
-    "keras.layers.LeakyReLU()": -float(keras.layers.LeakyReLU()(minus_one)[0]),
-    "keras.activations.leaky_relu": -float(keras.activations.leaky_relu(minus_one)[0]),
-}
-print("slope by default:", {name: round(value, 3) for name, value in default.items()})
-
-# %% tags=["claim"]
-assert said, "the old name alpha= should meet with a warning or an error"
-new = float(keras.layers.LeakyReLU(negative_slope=0.2)(minus_one)[0])
-assert abs(new + 0.2) < 1e-6, f"negative_slope=0.2 should give −0.2 at −1, got {new}"
-assert len(set(default.values())) == 2, f"expected two different defaults: {default}"
+by_layer = -float(keras.layers.LeakyReLU()(minus_one)[0])
+by_function = -float(keras.activations.leaky_relu(minus_one)[0])
+ck.prove("Keras' layer and Keras' function have different slopes by default",
+         abs(by_layer - 0.3) < 1e-6 and abs(by_function - 0.2) < 1e-6,
+         f"{by_layer:.2g} and {by_function:.2g}")  # fmt: skip
+prelu, dense = keras.layers.PReLU(), keras.layers.Dense
+twice = keras.Sequential([keras.Input((4,)), dense(8), prelu, dense(8), prelu])
+extra = twice.count_params() - (4 * 8 + 8) - (8 * 8 + 8)
+ck.prove("One PReLU object in two places has one set of 8 slopes", extra == 8, f"{extra} slopes")
 
 # %% [markdown]
-# Write `negative_slope=`, and always write it: the layer's default is not the function's, and neither is
-# the 0.01 of the first paper. (ELU's `alpha=` is still called so.)
+# `where` chooses after both sides have been computed; on the way back the side that was thrown away sends
+# $0 \cdot \infty$, which is NaN. Cut the argument *before* the exponential.
 #
 # ### More
 #
+# - **Three defaults for one slope.** `keras.layers.LeakyReLU()` has {{ by_layer:.2g }},
+#   `keras.activations.leaky_relu` {{ by_function:.2g }}, the first paper 0.01. Always write `negative_slope=`.
+#   (The old name `alpha=` only warns; ELU's `alpha=` is still called so.)
 # - **Counting dead units on one batch.** A unit that is silent for 32 images may speak for the next.
-# - **SELU with Keras' default initialiser, He, ordinary dropout or a skip connection.** Nothing warns
-#   you; section 5 shows what you lose.
+# - **SELU with Keras' default initialiser, He, ordinary dropout or a skip connection.** Nothing warns you;
+#   section 8 shows what you lose.
 # - **`training=True` left on for RReLU** at prediction: every call gives another answer.
-# - **PReLU behind a convolution** has one slope for each *pixel*; `shared_axes=[1, 2]` gives one
-#   for each channel.
-# - **"SELU makes batch normalisation needless"** holds for plain dense stacks only.
-
-# %% [markdown]
+# - **One PReLU object in two places** is one layer with {{ extra }} slopes, not two layers. Make one for each place.
+# - **PReLU behind a convolution** has one slope for each *pixel*; `shared_axes=[1, 2]` gives one for each
+#   channel.
+# - **"SELU makes batch normalisation needless"** holds for plain stacks of dense layers only.
+#
+# ## What to do tomorrow
+#
+# 1. Start with ReLU and He's weights; count dead units on many images before you suspect anything else.
+# 2. If units die, lower the learning rate first; then take a function with a slope below 0.
+# 3. Deep stack of dense layers without normalisation: SELU, standardised inputs, LeCun normal weights, nothing else.
+# 4. Otherwise try Swish or GELU, each with a learning rate of its own, over several seeds.
+# 5. Write slopes, β and initialiser out; the defaults differ from place to place.
+#
 # ## Recap
 #
-# - A ReLU unit is dead if it is 0 for every sample; long steps and inputs off centre kill.
-# - A negative slope (fixed, drawn, learned) lets the gradient through; it does not excuse a wrong rate.
-# - SELU keeps mean 0 and std 1 over 100 layers; most broken conditions end that, BN takes over, inputs heal.
-# - GELU, Swish and Mish are smooth and neither convex nor monotonic; $\beta = 1.702$ is nearly GELU.
-# - ReLU is the cheapest; the best is not known beforehand: compare by validation, over seeds.
-
-# %% [markdown]
+# - Without a curve between them, layers collapse into one.
+# - A ReLU unit is dead if it is 0 for every sample. Long steps kill; only layers below that learn revive.
+# - A kink makes descent swing, a mean above 0 drowns the image in what all have in common: hence ELU and SELU.
+# - SELU keeps mean 0 and variance 1 over 100 layers; five broken conditions end that, wrong inputs heal.
+# - GELU, Swish and Mish are smooth, dip below 0 and are neither convex nor monotonic.
+#
 # ## Now practise
 #
-# Open [exercise 03](../exercises/03_activation_functions.ipynb): write six activations that survive
-# $|z| = 1000$, three layers for Keras, and the counter of dead units.
-#
-# Then go on with lesson
+# Open [exercise 03](../exercises/03_activation_functions.ipynb): write six activation functions that survive
+# $|z| = 1000$, three layers for Keras, and the counter of dead units. Then go on with lesson
 # [04 Batch normalisation](04_batch_normalisation.ipynb).
-
-# %% [markdown]
+#
 # ## Further reading
 #
-# - B. Xu, N. Wang, T. Chen and M. Li, *Empirical Evaluation of Rectified Activations in Convolutional
-#   Network*, 2015, arXiv:1505.00853: sections 2 and 3, leaky, parametric and randomised ReLU.
+# - A. L. Maas, A. Y. Hannun and A. Y. Ng, *Rectifier Nonlinearities Improve Neural Network Acoustic Models*,
+#   ICML 2013 workshop on deep learning for audio, speech and language processing: section 2, leaky ReLU.
 # - K. He, X. Zhang, S. Ren and J. Sun, *Delving Deep into Rectifiers: Surpassing Human-Level
 #   Performance on ImageNet Classification*, ICCV 2015, arXiv:1502.01852: section 2.1, PReLU.
+# - B. Xu, N. Wang, T. Chen and M. Li, *Empirical Evaluation of Rectified Activations in Convolutional
+#   Network*, 2015, arXiv:1505.00853: sections 2 and 3, leaky, parametric and randomised ReLU.
 # - D.-A. Clevert, T. Unterthiner and S. Hochreiter, *Fast and Accurate Deep Network Learning by Exponential
 #   Linear Units (ELUs)*, ICLR 2016, arXiv:1511.07289: section 2, the bias shift.
 # - G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, *Self-Normalizing Neural Networks*, NeurIPS 2017,
