@@ -453,17 +453,13 @@ def reached(std, with_bn, activation, rate, epsilon=1e-3):
     for layer in net.layers:
         if isinstance(layer, scratch.BatchNorm):
             layer.epsilon = epsilon
-    rng, loss, sgd = (
-        np.random.default_rng(lab.seed),
-        scratch.SoftmaxCrossEntropy(),
-        ck.scratch.optimizers.SGD(rate),
-    )
+    rng, loss = np.random.default_rng(lab.seed), scratch.SoftmaxCrossEntropy()
+    sgd = ck.scratch.optimizers.SGD(rate)
     with np.errstate(all="ignore"):  # a divergence is a result here
         for _ in range(10):
             for rows in rng.permutation(1000).reshape(-1, 100):
-                if not np.isfinite(
-                    ck.scratch.train_step(net, loss, sgd, x_small[rows], y_small[rows])
-                ):
+                now = ck.scratch.train_step(net, loss, sgd, x_small[rows], y_small[rows])
+                if not np.isfinite(now):
                     return np.nan
     right = net.forward(x_small[:1000], training=True).argmax(axis=1) == y_small[:1000]
     return right.mean()
@@ -558,10 +554,11 @@ ck.prove("But not all as well as those above it", tiny[small].min() < tiny[~smal
 
 # %% [markdown]
 # **With ε = 10⁻⁷ the scales below 0.001 get {{ tiny[small].mean():.2f }} on average in place of
-# {{ quick[small].mean():.2f }}.** So ε was what stopped BN there, but not all: with weights so
-# small the variance meets even the tiny ε in the end, and a step of this rate turns them so far
-# that the start is rough. Do not conclude that ε should be tiny: it also protects against features
-# that are constant in a batch.
+# {{ quick[small].mean():.2f }}.** So ε was what stopped BN there, but not all is well again: the
+# lowest of them reaches {{ tiny[small].min():.2f }}. The likely reason is the other end of the same
+# fact: now the gradient is divided by a tiny $a$, and the first steps throw the weights about. Do
+# not conclude that ε should be tiny: it also protects against features that are constant in a
+# batch.
 #
 # ## 7 · Faster? Count epochs, then seconds
 #
@@ -937,8 +934,8 @@ ck.prove("Neither batches of two nor one pass make good what a batch of two has 
 # {{ none[1]:.0% }}; with 32 it is {{ bn[3]:.0% }}, {{ ln[3]:.0% }} and {{ none[3]:.0% }}.** What
 # fails at two is the learning itself: predicting in batches of two, as in training, gives
 # {{ np.mean(in_twos):.0% }}, and statistics from one pass give {{ np.mean(renewed_at_2):.0% }}, so
-# it is not the moving averages. No gradient reaches the layers below a BN, as section 4 said; only
-# the last layer learns.
+# it is not the moving averages. No gradient gets below a BN, as section 4 said: only the last BN's
+# γ and β and the output layer learn.
 #
 # For **recurrent nets** BN is awkward for another reason: each time step has statistics of its own,
 # and sequences differ in length ([lesson 05](05_gradient_clipping.ipynb)). They use layer
@@ -1270,7 +1267,7 @@ ck.prove("A step of 0.4 leads down more often with BN", far["BN"] > far["plain"]
 #   Optimization?*, NeurIPS 2018, arXiv:1805.11604: section 2, BN with noise; section 3, the
 #   landscape.
 # - E. Hoffer, I. Hubara and D. Soudry, *Train Longer, Generalize Better: Closing the Generalization
-#   Gap in Large Batch Training of Neural Networks*, NeurIPS 2017, arXiv:1705.08741: section 4,
+#   Gap in Large Batch Training of Neural Networks*, NeurIPS 2017, arXiv:1705.08741:
 #   ghost batch normalisation.
 # - X. Li, S. Chen, X. Hu and J. Yang, *Understanding the Disharmony Between Dropout and Batch
 #   Normalization by Variance Shift*, CVPR 2019, arXiv:1801.05134.
