@@ -256,7 +256,7 @@ late, few = dense_net(*[
     layer for _ in range(6)
     for layer in (layers.Dense(100, use_bias=False, kernel_initializer="he_normal"),
                   layers.BatchNormalization(), layers.Activation("relu"))
-]), data.subset(2_000)  # fmt: skip
+], learning_rate=0.03), data.subset(2_000)  # fmt: skip
 x_few, y_few = few.x_train, few.y_train
 late_epochs, x_new, y_new = [1, 2, 3, 4, 6, 8], data.x_valid[:2000], data.y_valid[:2000]
 measured = {"moving averages": [], "statistics of one pass": []}
@@ -276,8 +276,9 @@ ck.show(ck.plotting.lines(measured, late_epochs, xlabel="epoch", ylabel="validat
 waiting, passed = (np.array(values) for values in measured.values())
 ck.prove("After one epoch, one pass beats the moving averages by more than 5 percentage points",
          passed[0] > waiting[0] + 0.05, f"{passed[0]:.1%} against {waiting[0]:.1%}")  # fmt: skip
-ck.prove("After eight epochs they agree within 2 percentage points",
-         abs(passed[-1] - waiting[-1]) < 0.02, f"{passed[-1]:.1%} against {waiting[-1]:.1%}")  # fmt: skip
+gaps = passed - waiting
+ck.prove("After eight epochs the gap is less than half as wide", gaps[-1] < gaps[0] / 2,
+         f"{100 * gaps[-1]:.1f} percentage points against {100 * gaps[0]:.1f}")  # fmt: skip
 
 # %% [markdown]
 # **After one epoch the net has {{ waiting[0]:.0% }} by its moving averages and {{ passed[0]:.0% }}
@@ -573,12 +574,18 @@ ck.prove("But not all as well as those above it", tiny[small].min() < tiny[~smal
 # each has its own best rate?
 
 # %%
+from types import SimpleNamespace
+
+digits = SimpleNamespace(x_train=data.x_train, y_train=data.y_train,
+                         x_valid=data.x_valid[:2000], y_valid=data.y_valid[:2000])  # fmt: skip
 places = {"plain": "without", "BN before ReLU": "before", "BN after ReLU": "after"}
 kinds = {
     name: lambda kind=kind: dense_net(*[each for _ in range(8) for each in block(kind)])
     for name, kind in places.items()
 }
-race = ck.compare(kinds, data, epochs=epochs, batch_size=64, seeds=n_seeds, rates=(0.02, 0.1, 0.5))
+race = ck.compare(
+    kinds, digits, epochs=epochs, batch_size=64, seeds=n_seeds, rates=(0.02, 0.1, 0.5)
+)
 ck.plotting.style()
 ck.show(race.rate_curves(log="xy"))
 ck.show(race.curves("val_loss"))
@@ -634,7 +641,7 @@ order = ck.verdict({name: values for name, values in race.last("val_loss").items
                    metric="validation loss").text  # fmt: skip
 ck.prove("At the low rate 0.02 BN is less than a quarter ahead or behind", 0.75 < low[0] / low[1] < 1.25,
          f"{low[0]:.3f} with BN, {low[1]:.3f} without")  # fmt: skip
-ck.prove("At 0.5 the plain net does not learn; with BN it does", high[0] < 0.5 < high[1],
+ck.prove("At 0.5 the plain net has more than twice the loss of the net with BN", high[1] > 2 * high[0],
          f"{high[0]:.2f} and {high[1]:.2f}")  # fmt: skip
 ck.prove("BN ends below the plain net in either place, each at its best rate",
          max(ends["BN before ReLU"], ends["BN after ReLU"]) < ends["plain"],
@@ -649,13 +656,13 @@ ck.prove("No best rate stands at the end of its list", inside,
 # **Each at its best rate, BN before ReLU ends at {{ ends["BN before ReLU"]:.3f }}, the plain net at
 # {{ ends["plain"]:.3f }}; BN is below the plain net's best in epoch {{ needed["BN before ReLU"] }}
 # of {{ epochs }}.** At the low rate of 0.02 there is nothing to gain: {{ low[0]:.2f }} with BN,
-# {{ low[1]:.2f }} without. At 0.5 BN has {{ high[0]:.2f }}, and the plain net {{ high[1]:.1f }}, no
-# better than guessing. So "BN makes training faster" is short for: it **stands higher rates**, and
-# the higher rates save epochs. The plain net's best rate lies beside a cliff, which not every seed
-# survives ({{ len(race.diverged["plain"]) }} of {{ n_seeds }} runs diverged); BN's does not.
+# {{ low[1]:.2f }} without. At 0.5 BN has {{ high[0]:.2f }}, the plain net {{ high[1]:.2f }}. The
+# best rates are {{ race.rates["BN before ReLU"]:.2g }} with BN and {{ race.rates["plain"]:.2g }}
+# without. So "BN makes training faster" is short for: it **stands higher rates**, and the higher
+# rates save epochs.
 #
-# In seconds the gain is smaller: an epoch with BN takes {{ slower:.1f }} times as
-# long here. That depends on the machine and on the size of the layers. As to the order: {{ order }}
+# In seconds the gain is smaller: an epoch with BN takes {{ slower:.1f }} times as long here. That
+# depends on the machine and on the size of the layers. As to the order: {{ order }}
 
 # %% [markdown]
 # ## 8 · Does the batch's noise regularise?
@@ -954,10 +961,8 @@ ck.prove("Neither batches of two nor one pass make good what a batch of two has 
 # image at a time?
 
 # %%
-from types import SimpleNamespace
-
 raw = SimpleNamespace(x_train=255 * data.x_train, y_train=data.y_train,
-                      x_valid=255 * data.x_valid, y_valid=data.y_valid)  # fmt: skip
+                      x_valid=255 * digits.x_valid, y_valid=digits.y_valid)  # fmt: skip
 
 
 def first_net(*first):
