@@ -51,7 +51,7 @@ BATCH_NORM: Mistakes = {
         lambda x, g, b, e: g * _hat(x, e) + b,
     NO_EPSILON: lambda x, g, b, e: batch_norm(x, g, b, 0.0),
     OUTSIDE: lambda x, g, b, e: g * (x - x.mean(0)) / (x.std(0) + e) + b,
-    "Your variance divides by m − 1; the formula divides by m.":
+    "Your variance divides by B − 1; the formula divides by B.":
         lambda x, g, b, e: g * (x - x.mean(0)) / np.sqrt(x.var(0, ddof=1) + e) + b,
     NO_ROOT: lambda x, g, b, e: g * (x - x.mean(0)) / (x.var(0) + e) + b,
     "The mean is not subtracted.": lambda x, g, b, e: g * x / np.sqrt(x.var(0) + e) + b,
@@ -146,7 +146,7 @@ MOVING: Mistakes = {
     "Your averages start from the first batch; they start from 0 and 1.":
         lambda batches, p: _moving(
             batches[1:], p, start=(batches[0].mean(axis=0), batches[0].var(axis=0))),
-    "The variance divides by m − 1; Keras averages the one that divides by m.":
+    "The variance divides by B − 1; Keras averages the one that divides by B.":
         lambda batches, p: _moving(batches, p, ddof=1),
     "You average the standard deviation; the moving variance averages the variance.":
         lambda batches, p: _moving(batches, p, spread=np.std),

@@ -21,7 +21,6 @@ import coursekit as ck
 
 lab = ck.setup(seed=42)
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -32,10 +31,10 @@ ex = ck.exercise(4)
 #
 # | symbol | argument | meaning |
 # |---|---|---|
-# | $x$ | `x` | a batch, shape (m, features): one sample a row, one feature a column |
+# | $x$ | `x` | a batch, shape (B, features): one sample a row, one feature a column |
 # | $\gamma$, $\beta$ | `gamma`, `beta` | learned scale and shift, shape (features,) |
-# | $\varepsilon$ | `epsilon` | small number that forbids division by 0 |
-# | $\mu$, $\sigma^2$ | | mean and variance of one column over the batch (divided by m) |
+# | $\varepsilon$ | `epsilon` | small number that keeps the division finite |
+# | $\mu$, $\sigma^2$ | | mean and variance of one column over the batch (divided by B) |
 # | $\hat x$ | | the normalised values |
 #
 # Every function returns new arrays and leaves its arguments as they are.
@@ -78,13 +77,13 @@ else:
 # %% [markdown]
 # ### Task 2: backward
 #
-# You are given $g_i = \partial J / \partial y_i$ for each value of the output (`grad`, shaped like `x`).
+# You are given $g_i = \partial L / \partial y_i$ for each value of the output (`grad`, shaped like `x`).
 # With a bar for the mean over the batch,
 #
-# $$\frac{\partial J}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}}
+# $$\frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}}
 # \left( g_i - \bar g - \hat x_i\, \overline{g \hat x} \right) \qquad
-# \frac{\partial J}{\partial \gamma} = \sum_i g_i \hat x_i \qquad
-# \frac{\partial J}{\partial \beta} = \sum_i g_i$$
+# \frac{\partial L}{\partial \gamma} = \sum_i g_i \hat x_i \qquad
+# \frac{\partial L}{\partial \beta} = \sum_i g_i$$
 #
 # Return the three in this order. For example, for the column 1, 3 of task 1 and the gradients 1, 2 the
 # last two are 0.833 and 3.
@@ -106,7 +105,7 @@ ex.backward(backward)
 
 # %% [markdown]
 # Never use a gradient before you have checked it against the definition: nudge one number up and
-# down, and see how far the loss moves. Here the loss is $J = \sum g \cdot y$.
+# down, and see how far the loss moves. Here the loss is $L = \sum g \cdot y$.
 
 # %%
 if ex.is_correct("batch_norm") and ex.is_correct("backward"):
@@ -135,9 +134,9 @@ else:
 #
 # $$\hat v \leftarrow \hat v \cdot \text{momentum} + v \cdot (1 - \text{momentum})$$
 #
-# `batches` is a list of arrays of shape (m, features); the last may have fewer samples. Return the pair
-# `(moving_mean, moving_variance)`. For example, after the single batch `[[1.0], [3.0]]` with momentum
-# 0.9 they are `[0.2]` and `[1.0]`.
+# `batches` is a list of arrays of shape (B, features); the last may have fewer samples. Return two
+# arrays of shape (features,) in this order: `moving_mean, moving_variance`. For example, after the
+# single batch `[[1.0], [3.0]]` with momentum 0.9 they are `[0.2]` and `[1.0]`.
 
 
 # %% tags=["task:moving_averages"]
@@ -187,24 +186,21 @@ if all(ex.is_correct(name) for name in ("batch_norm", "moving_averages", "predic
     one, zero, test = np.ones(5), np.zeros(5), draw.normal(3, 2, size=(2000, 5))
     in_training = batch_norm(test, one, zero, 1e-3)
     numbers = [1, 2, 5, 10, 20, 50, 100, 200, 500]
-    fig, ax = plt.subplots()
-    for i, momentum in enumerate((0.5, 0.9, 0.99)):
-        gaps = []
-        for n in numbers:
-            mean, variance = moving_averages(batches[:n], momentum)
-            gaps.append(np.abs(predict(test, one, zero, mean, variance, 1e-3) - in_training).mean())
-        ax.loglog(numbers, gaps, **ck.plotting.line_kw(i), marker=ck.plotting.MARKERS[i],
-                  label=f"momentum {momentum}")  # fmt: skip
-    ax.set(title="Gap between prediction and training", xlabel="batches seen in training",
-           ylabel="mean distance of the outputs")  # fmt: skip
-    ax.legend()
-    ck.show(fig, alt="Distance of the two modes' outputs against the number of batches, one line "
-            "for each momentum 0.5, 0.9 and 0.99.")  # fmt: skip
+
+    def gap(n, momentum):
+        averages = moving_averages(batches[:n], momentum)
+        return np.abs(predict(test, one, zero, *averages, 1e-3) - in_training).mean()
+
+    gaps = {f"momentum {m}": [gap(n, m) for n in numbers] for m in (0.5, 0.9, 0.99)}
+    ck.show(ck.plotting.lines(
+        gaps, numbers, log="xy", title="How far prediction is from training",
+        xlabel="batches seen in training", ylabel="mean distance of the outputs"))  # fmt: skip
 else:
     print("This picture waits for tasks 1, 3 and 4.")
 
 # %% [markdown]
-# Which momentum ends lowest: the one that arrives first? What does the long memory win?
+# Which momentum ends lowest: the one that arrives first? What does the long memory win? (Section 3 of the
+# lesson shows how to have both: one pass over the training set after training.)
 #
 # ## Part 3: In a network
 #
@@ -222,8 +218,8 @@ else:
 # | (None, 32, 32, 3) | −1 | | | |
 #
 # Then write the function. `input_shape` is a tuple whose first entry, None, stands for the batch. Return
-# a pair: all parameters of a `BatchNormalization` layer, and those that the gradient trains. For example,
-# `count_parameters((None, 10))` is `(40, 20)`.
+# two numbers: all parameters of a `BatchNormalization` layer, and those that the gradient trains. For
+# example, `count_parameters((None, 10))` is `(40, 20)`.
 
 
 # %% tags=["task:count_parameters"]
@@ -261,7 +257,8 @@ else:
 #
 # `hidden_block(units)` returns a list of **new** Keras layers that make one hidden layer with BN
 # **before the activation**: a linear map to `units` units with weights by He (normal), batch
-# normalisation, ReLU. Leave out what the normalisation makes useless. A net is then built by
+# normalisation, ReLU. One parameter of a dense layer has no effect in front of a normalisation (section
+# 4 of the lesson): leave it out. The normalisation keeps its γ and β. A net is then built by
 # `keras.Sequential([keras.Input((64,)), *hidden_block(30), *hidden_block(30)])`.
 
 
@@ -293,7 +290,7 @@ ex.hidden_block(hidden_block)
 # | $b$ | `bias` | its bias, shape (units,), or None if it has none |
 # | $\hat\mu$, $\hat\sigma^2$ | `moving_mean`, `moving_variance` | of the normalisation, shape (units,) |
 #
-# Return the pair `(kernel, bias)` of the dense layer that does the work of both. For example, the kernel
+# Return `kernel, bias` of the one dense layer that does the work of both. For example, the kernel
 # `[[2.0]]` and the bias `[1.0]` with $\gamma = 3$, $\beta = 5$, $\hat\mu = 2$, $\hat\sigma^2 = 0.96$ and
 # $\varepsilon = 0.04$ give `[[6.0]]` and `[2.0]`.
 
@@ -359,10 +356,11 @@ else:
 # %% [markdown]
 # ## If you have time
 #
-# - Train the folded net further. Does it still bear the learning rate of 0.1? Try 1.0 on both.
+# - Train the folded net further. Does it still stand the learning rate of 0.1? Try 1.0 on both.
 # - Put your `batch_norm` after ReLU in place of before it: what changes in your `fold`? (In which layer
 #   does the scale end up?)
-# - Write layer normalisation: one character of task 1 changes, and task 3 falls away.
+# - Write layer normalisation: mean and variance of task 1 go along each row (`axis=1`, and
+#   `keepdims=True`, so that the shapes still fit), and task 3 falls away.
 #
 # ## What is done
 

@@ -1,138 +1,155 @@
 # %% [markdown]
 # # 04 Batch normalisation
 #
-# Good starting weights put every layer's inputs on the right scale once, before the first step. Then
-# training moves them. Why not put them right again at every step?
+# Good starting weights put every layer's inputs on the right scale once, before the first step.
+# Then training moves them. Why not put them right again at every step?
 #
 # ## What you will be able to do
 #
-# In about 40 minutes you will be able to
+# After about {{ minutes.reading }} minutes of reading, or {{ minutes.with_code }} minutes with the
+# code, you will be able to
 #
 # - write **batch normalisation** (배치 정규화, BN) forward and backward, for training and for
 #   prediction, and show that it equals Keras;
-# - count its parameters for any input and any `axis`;
-# - place it in a network, before or after the activation, or as the first layer;
+# - renew its statistics after training, and count its parameters for any input and any `axis`;
 # - say what it buys, measured: weight scales, learning rates, epochs and seconds;
+# - say how much it regularises, and what happens when dropout stands in front of it;
 # - say where it fails, and what to use there;
 # - **fold** it into the layer before it once training is over.
+#
+# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
 
 lab = ck.setup(seed=42)
-
-import time
-from itertools import pairwise
-
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
 
-COLORS, MARKERS = ck.plotting.COLORS, ck.plotting.MARKERS
-LOSS = "sparse_categorical_crossentropy"
-
-# %%
-n, epochs, n_seeds = lab.pick(quick=(4_000, 5, 2), standard=(8_000, 8, 4), full=(55_000, 12, 5))
+n, epochs, n_seeds, n_scales, steps = lab.pick(
+    quick=(4_000, 6, 2, 8, 150), standard=(8_000, 6, 4, 16, 300), full=(55_000, 12, 5, 16, 1000)
+)
 data = ck.load("mnist").subset(n)
-x, y, valid = data.x_train, data.y_train, (data.x_valid[:2000], data.y_valid[:2000])
-print(f"{data.name} ({data.source}): {len(x):,} training images, {len(valid[0]):,} for validation")
+scratch = ck.scratch.layers
 
 # %% [markdown]
 # ## 1 · Four equations
 #
-# A mini-batch holds $m$ samples. For **each feature on its own**, BN computes from the values
-# $x_1, \dots, x_m$ of that feature
+# A batch holds $B$ samples. For **each feature on its own**, BN computes from the values
+# $x_1, \dots, x_B$ of that feature
 #
-# $$\mu = \frac1m \sum_i x_i \qquad \sigma^2 = \frac1m \sum_i (x_i - \mu)^2 \qquad
+# $$\mu = \frac1B \sum_i x_i \qquad \sigma^2 = \frac1B \sum_i (x_i - \mu)^2 \qquad
 # \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_i = \gamma\, \hat x_i + \beta$$
 #
 # Here $\mu$ and $\sigma^2$ are the batch's mean and variance, $\varepsilon$ is a small number that
-# forbids division by zero, the **scale** $\gamma$ and the **shift** $\beta$ are learned.
+# keeps the division finite; the **scale** $\gamma$ and the **shift** $\beta$ are learned.
+#
+# **Predict first:** a batch has two features, one with values near 1,000, the other near 0.001.
+# Both go through BN with $\gamma = 1$ and $\beta = 0$. What are the mean and the standard deviation
+# of each column afterwards? And if a sigmoid comes next: how much of its curve do values with mean
+# 0 and standard deviation 1 see?
+#
+# **Play first:** below the code, 300 batches are drawn from the same values. The dark outline
+# follows **one** sample that is the same in all of them. Start at a batch size of 2, then 4, 16,
+# 256.
 
 
 # %%
-def batch_norm(x, gamma, beta, epsilon=1e-3):
-    """Normalise each column of x, shape (m, features), by the batch's own mean and variance."""
+def batch_norm(x, gamma=1.0, beta=0.0, epsilon=1e-3):
+    """Normalise each column of x, shape (B, features), by the batch's own mean and variance."""
     mean = x.mean(axis=0)
     variance = x.var(axis=0)
     x_hat = (x - mean) / np.sqrt(variance + epsilon)
     return gamma * x_hat + beta
 
 
-# %% [markdown]
-# **Predict first:** the first feature below has values near 1,000, the second near 0.001. Both go
-# through BN with $\gamma = 1$ and $\beta = 0$. What are mean and standard deviation of each column
-# afterwards?
-
-# %%
 batch = np.array([[1000.0, 0.001], [1010.0, 0.002], [990.0, 0.003], [1020.0, 0.002]])
-normalised = batch_norm(batch, gamma=1.0, beta=0.0)
-print(normalised.round(3))
-print("mean              ", normalised.mean(axis=0).round(6) + 0.0)
-print("standard deviation", normalised.std(axis=0).round(6))
+means, stds = batch_norm(batch).mean(axis=0), batch_norm(batch).std(axis=0)
+print("mean", means.round(6) + 0.0, " standard deviation", stds.round(6))
 
-# %% [markdown]
-# Both means are 0. The first standard deviation is nearly 1. The second is far from 1: its variance
-# is much smaller than $\varepsilon$ (0.001 in Keras), so $\varepsilon$ decides. Remember
-# this number; in section 7 it comes back.
-#
-# ## 2 · Why γ and β?
-#
-# You have just given every unit mean 0 and standard deviation 1. Put a sigmoid behind it: around
-# 0 it is almost a straight line, and a stack of straight lines is one straight line.
-#
-# **Predict first:** how well does the best straight line describe the sigmoid where 99.7% of the
-# normalised values lie?
 
-# %%
-z = np.random.default_rng(0).normal(size=20_000)
+# %% tags=["helper"]
+def draw_batches(batch_size, mean, spread, gamma, beta):
+    import matplotlib.pyplot as plt
+
+    size, rng = round(batch_size), np.random.default_rng(0)
+    batches = rng.normal(mean, spread, size=(300, size))
+    batches[:, 0] = mean + spread  # the sample to follow: one standard deviation above the mean
+    after = batch_norm(batches.T, gamma, beta).T
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+    for ax, values, title in zip(axes, (batches, after), ("before BN", "after BN"), strict=True):
+        bins = np.linspace(values.min() - 0.1, values.max() + 0.1, 50)
+        rest = values[:, 1:].ravel()
+        ax.hist(rest, bins, density=True, color=ck.plotting.COLORS[4], label="the other samples")
+        ax.hist(values[:, 0], bins, density=True, histtype="step", linewidth=1.8,
+                color=ck.plotting.COLORS[6], label="one sample")  # fmt: skip
+        ax.set(xlabel="value of the feature", title=f"{title}, batches of {size}")
+        ax.set_ylim(0, 2.2 * np.histogram(rest, bins, density=True)[0].max())
+    axes[0].set_ylabel("density")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+ck.widgets.explore(
+    draw_batches,
+    alt="Histograms of one feature before and after batch normalisation, over 300 batches; one "
+    "sample that is always the same before BN is spread out after it.",
+    batch_size=(2.0, 256.0, 8.0, "log"),
+    mean=(-10.0, 10.0, 5.0),
+    spread=(0.01, 10.0, 2.0, "log"),
+    gamma=(0.1, 10.0, 1.0, "log"),
+    beta=(-3.0, 3.0, 0.0),
+)
+
+# %% tags=["claim"]
+z = np.random.default_rng(lab.seed).normal(size=20_000)
 
 
 def straightness(gamma):
     """Share of the sigmoid's variance that the best straight line explains."""
-    output = 1 / (1 + np.exp(-gamma * z))
-    return np.corrcoef(z, output)[0, 1] ** 2
+    return np.corrcoef(z, 1 / (1 + np.exp(-gamma * z)))[0, 1] ** 2
 
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
-grid = np.linspace(-8, 8, 200)
-left.plot(grid, 1 / (1 + np.exp(-grid)), color=COLORS[0])
-left.axvspan(-3, 3, color=COLORS[4], alpha=0.25)
-left.set(xlabel="input of the sigmoid", ylabel="output", title="Shaded: where x̂ lives")
-gammas = np.linspace(0.25, 8, 32)
-right.plot(gammas, [straightness(g) for g in gammas], ".-", color=COLORS[1])
-right.set(xlabel="γ", ylabel="R² of the best straight line", title="γ decides how curved it is")
-ck.show(
-    fig,
-    alt="Left: the sigmoid, with the interval from −3 to 3 shaded, where it is nearly straight. "
-    "Right: the share of its variance that a straight line explains falls as γ grows.",
-)
-print(f"straight line, γ = 1: R² = {straightness(1):.3f}    γ = 4: R² = {straightness(4):.3f}")
-
-# %% [markdown]
-# With $\gamma = 1$ fixed, a sigmoid net would be close to linear. $\gamma$ and $\beta$ hand the
-# choice back to the network: it may leave the straight part, and it may even undo the
-# normalisation altogether, with $\gamma = \sqrt{\sigma^2 + \varepsilon}$ and $\beta = \mu$.
-
-# %% tags=["claim"]
+gammas = np.geomspace(0.25, 16, 25)
+ck.show(ck.plotting.lines(
+    {"sigmoid of γ x̂": [straightness(g) for g in gammas]}, gammas, log="x", xlabel="γ",
+    title="With γ = 1 a sigmoid is nearly a straight line; γ decides how curved it is",
+    ylabel="share explained by a line, R²"))  # fmt: skip
+ck.prove("Both columns have mean 0; ε holds the small one's standard deviation far below 1",
+         np.abs(means).max() < 1e-9 and stds[0] > 0.99 and stds[1] < 0.1,
+         f"standard deviations {stds[0]:.3f} and {stds[1]:.3f}")  # fmt: skip
 undone = batch_norm(batch, np.sqrt(batch.var(axis=0) + 1e-3), batch.mean(axis=0))
-assert np.allclose(undone, batch), "γ = √(σ² + ε), β = μ should give the batch back"
-assert straightness(1) > 0.95 > straightness(4), (
-    f"expected R² above 0.95 for γ = 1 and below for 4: {straightness(1):.3f}, {straightness(4):.3f}"
-)
+ck.prove("γ = √(σ² + ε) and β = μ give the batch back", np.allclose(undone, batch),
+         f"at most {np.abs(undone - batch).max():.0e} off")  # fmt: skip
+ck.prove("A straight line explains the sigmoid for γ = 1, much less for γ = 16",
+         straightness(1) > 0.97 > 0.8 > straightness(16),
+         f"R² {straightness(1):.3f} and {straightness(16):.3f}")  # fmt: skip
 
 # %% [markdown]
-# ## 3 · At prediction there is no batch
+# **Both means are 0; the standard deviations are {{ stds[0]:.3f }} and {{ stds[1]:.3f }}.** The
+# second variance is far below $\varepsilon$ (0.001 in Keras), so $\varepsilon$ decides. Remember
+# this number; in section 6 it comes back. And γ and β are no decoration: at $\gamma = 1$ a straight
+# line explains {{ straightness(1):.0% }} of the sigmoid behind BN, and a stack of straight lines is
+# one straight line. γ and β let the net choose how much curve it wants; they can even undo the
+# normalisation, with $\gamma = \sqrt{\sigma^2 + \varepsilon}$ and $\beta = \mu$.
+
+# %% [markdown]
+# ## 2 · At prediction there is no batch
 #
-# A user sends one image. Its batch has one sample: $\mu$ is the sample itself, and $\hat x = 0$
-# whatever it is. And an answer should not depend on who else asks. So BN keeps **moving averages**
-# $\hat v$ of every batch's mean and variance $v$ while it trains, and uses those at prediction:
+# A user sends one image. In a batch of one, $\mu$ is the sample itself, and $\hat x = 0$ whatever
+# it is. And an answer should not depend on who else asks. So BN keeps **moving averages** of every
+# batch's mean and variance while it trains, and uses those at prediction:
 #
 # $$\hat v \leftarrow \hat v \cdot \text{momentum} + v \cdot (1 - \text{momentum})$$
 #
-# That makes **four vectors per layer**: $\gamma$ and $\beta$ are trained by the gradient, the moving
-# mean and variance are estimated. The `training` flag decides which statistics are used.
+# ![In training, the mean and variance of a batch's columns normalise the batch and also feed the moving averages; at prediction one sample is normalised by the moving averages. The same scale and shift follow in both modes.](../figures/bn_two_modes.svg)
+#
+# (This `momentum` has nothing but the name in common with an optimizer's,
+# [lesson 08](08_optimizers.ipynb).)
+#
+# **Predict first:** how many parameters does Keras report for BN on 5 features, and how many of
+# them are trained? Does a bare call `layer(x, training=True)`, without any `fit`, change the layer?
 
 
 # %%
@@ -143,100 +160,153 @@ class BatchNorm:
         self.momentum, self.epsilon = momentum, epsilon
 
     def forward(self, x, training=False):
+        mean, variance = self.moving_mean, self.moving_variance
         if training:
-            mean, variance = x.mean(axis=0), x.var(axis=0)
-            m = self.momentum
-            self.moving_mean = self.moving_mean * m + mean * (1 - m)
-            self.moving_variance = self.moving_variance * m + variance * (1 - m)
-        else:
-            mean, variance = self.moving_mean, self.moving_variance
+            mean, variance, keep = x.mean(axis=0), x.var(axis=0), self.momentum
+            self.moving_mean = self.moving_mean * keep + mean * (1 - keep)
+            self.moving_variance = self.moving_variance * keep + variance * (1 - keep)
         self.std = np.sqrt(variance + self.epsilon)
         self.x_hat = (x - mean) / self.std
         return self.params["gamma"] * self.x_hat + self.params["beta"]
 
 
+# %% tags=["claim"]
+keras_layer, package_layer = layers.BatchNormalization(), scratch.BatchNorm(5)
+keras_layer.build((None, 5))
+for w in keras_layer.weights:
+    print(f"{w.name:16s} shape {w.shape}  {'trained' if w.trainable else 'estimated'}")
+draw, ours = np.random.default_rng(lab.seed), BatchNorm(5)
+gamma, beta = draw.uniform(0.5, 2, 5), draw.normal(size=5)
+for layer in (ours, package_layer):
+    layer.params |= {"gamma": gamma, "beta": beta}
+keras_layer.gamma.assign(gamma)
+keras_layer.beta.assign(beta)
+gaps = {True: 0.0, False: 0.0}
+for _ in range(50):
+    some = draw.normal(3, 2, size=(32, 5))
+    for training in gaps:
+        want = np.array(keras_layer(some, training=training))
+        for layer in (ours, package_layer):
+            gaps[training] = max(gaps[training], np.abs(layer.forward(some, training) - want).max())
+moved = keras_layer.moving_mean.numpy()
+ck.prove("In training and at prediction the class above and the package's layer equal Keras",
+         max(gaps.values()) < 1e-5, f"at most {max(gaps.values()):.0e} apart in 50 batches")  # fmt: skip
+apart = max(np.abs(getattr(ours, name) - getattr(keras_layer, name).numpy()).max()
+            for name in ("moving_mean", "moving_variance"))  # fmt: skip
+ck.prove(
+    "Bare calls move the averages, here and in Keras alike",
+    apart < 1e-5 and moved.min() > 0.5,
+    f"moving mean {moved.mean():.2f} after 50 calls on data of mean 3",
+)
+trained = sum(w.shape[0] for w in keras_layer.trainable_weights)
+ck.prove("Four numbers a feature, two of them trained",
+         (keras_layer.count_params(), trained) == (20, 10),
+         f"{keras_layer.count_params()} parameters, {trained} trained")  # fmt: skip
+
 # %% [markdown]
-# **Predict first:** how many parameters does Keras report for BN on 5 features? How many are
-# trainable? And does calling a layer with `training=True`, without any `fit`, change it?
+# **A BN layer has four vectors: 5 features make {{ keras_layer.count_params() }} parameters,
+# {{ trained }} of them trained (γ, β), the rest estimated.** And a bare call with `training=True`
+# moves the averages: after 50 calls on data of mean 3 the moving mean is {{ moved.mean():.2f }}.
+# The flag is more than a switch between two formulas. (The paper corrects the variance to $B - 1$
+# before averaging it; Keras averages it as it is.)
+
+# %% [markdown]
+# ## 3 · The averages arrive late
+#
+# The moving mean was far from 3 after 50 batches, because an average with momentum 0.99 remembers
+# about $1/(1 - 0.99) = 100$ batches, and it starts from 0 (the variance from 1). Yet a net learns
+# from the first step. So there is a time when the weights are good and the averages are not.
+#
+# The remedy needs no label and no gradient: after training, go over the training set **once** and
+# take the plain mean of all batches' statistics. (The paper does just this, in its algorithm 2; the
+# moving average is the convenient substitute.) A momentum of $k/(k+1)$ at batch
+# $k = 0, 1, 2, \dots$ makes a moving average a plain mean.
+#
+# **Predict first:** six hidden layers with Keras' defaults, 2,000 images, 32 steps an epoch. How
+# good is the net on new images after one epoch, by its moving averages and by one pass? After
+# eight?
+
 
 # %%
-theirs, ours = layers.BatchNormalization(), BatchNorm(5)
-theirs.build((None, 5))
-print(f"{theirs.count_params()} parameters")
-for w in theirs.weights:
-    print(f"  {w.name:16s} shape {w.shape}  {'trained' if w.trainable else 'estimated'}")
+def renew_averages(model, x, batch_size=250):
+    """Replace the moving averages by the mean over all batches of x, in one pass."""
+    norms = [each for each in model.layers if isinstance(each, layers.BatchNormalization)]
+    usual = [norm.momentum for norm in norms]
+    for k in range(len(x) // batch_size):
+        for norm in norms:
+            norm.momentum = k / (k + 1)
+        model(x[k * batch_size : (k + 1) * batch_size], training=True)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
 
-draw = np.random.default_rng(1)
-ours.params = {"gamma": draw.uniform(0.5, 2, 5), "beta": draw.normal(size=5)}
-theirs.gamma.assign(ours.params["gamma"])
-theirs.beta.assign(ours.params["beta"])
-differences = {"training": [], "prediction": []}
-for _ in range(50):
-    batch = draw.normal(3, 2, size=(32, 5))
-    for mode, training in (("training", True), ("prediction", False)):
-        gap = ours.forward(batch, training) - np.array(theirs(batch, training=training))
-        differences[mode].append(np.abs(gap).max())
-print("largest difference from Keras:", {k: f"{max(v):.1e}" for k, v in differences.items()})
-print("Keras' moving mean after 50 calls:", theirs.moving_mean.numpy().round(2))
+
+# %% tags=["helper"]
+def dense_net(*hidden, learning_rate=0.1):
+    model = keras.Sequential(
+        [keras.Input((28, 28)), layers.Flatten(), *hidden, layers.Dense(10, "softmax")]
+    )
+    optimizer = keras.optimizers.SGD(learning_rate)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def accuracy(model, x, y):
+    return model.evaluate(x, y, batch_size=1000, verbose=0)[1]
+
+
+keras.utils.set_random_seed(lab.seed)
+late, few = dense_net(*[
+    layer for _ in range(6)
+    for layer in (layers.Dense(100, use_bias=False, kernel_initializer="he_normal"),
+                  layers.BatchNormalization(), layers.Activation("relu"))
+], learning_rate=0.03), data.subset(2_000)  # fmt: skip
+x_few, y_few = few.x_train, few.y_train
+late_epochs, x_new, y_new = [1, 2, 3, 4, 6, 8], data.x_valid[:2000], data.y_valid[:2000]
+measured = {"moving averages": [], "statistics of one pass": []}
+for epoch in range(1, 9):
+    ck.fit(late, x_few, y_few, epochs=1, batch_size=64, verbose=0, seed=epoch)
+    if epoch in late_epochs:
+        measured["moving averages"].append(accuracy(late, x_new, y_new))
+        kept = late.get_weights()
+        renew_averages(late, x_few)
+        measured["statistics of one pass"].append(accuracy(late, x_new, y_new))
+        late.set_weights(kept)
 
 # %% tags=["claim"]
-for mode, gaps in differences.items():
-    assert max(gaps) < 1e-5, f"{mode}: expected NumPy to equal Keras to 1e-5, got {max(gaps):.1e}"
-for name in ("moving_mean", "moving_variance"):
-    gap = np.abs(getattr(ours, name) - getattr(theirs, name).numpy()).max()
-    assert gap < 1e-5, f"{name}: expected equality with Keras to 1e-5, got {gap:.1e}"
-assert theirs.count_params() == 4 * 5, f"expected 4 per feature, got {theirs.count_params()}"
-trained = sum(int(np.prod(w.shape)) for w in theirs.trainable_weights)
-assert trained == 2 * 5, f"expected half of the parameters to be trained, got {trained}"
+ck.plotting.style()
+ck.show(ck.plotting.lines(measured, late_epochs, xlabel="epoch", ylabel="validation accuracy",
+                          title="The same weights: one pass at once shows what they can do"))  # fmt: skip
+waiting, passed = (np.array(values) for values in measured.values())
+ck.prove("After one epoch, one pass beats the moving averages by more than 5 percentage points",
+         passed[0] > waiting[0] + 0.05, f"{passed[0]:.1%} against {waiting[0]:.1%}")  # fmt: skip
+gaps = passed - waiting
+ck.prove("After eight epochs the gap is less than half as wide", gaps[-1] < gaps[0] / 2,
+         f"{100 * gaps[-1]:.1f} percentage points against {100 * gaps[0]:.1f}")  # fmt: skip
 
 # %% [markdown]
-# So a bare call with `training=True` **does** move the averages: the flag is no mere switch of
-# formula. (The paper corrects the variance to $m - 1$ before averaging it; Keras averages it as it
-# is.)
-#
-# `momentum` says how long the average remembers: about $1 / (1 - \text{momentum})$ batches. (It has
-# nothing but the name in common with an optimizer's momentum, [lesson 08](08_optimizers.ipynb).) The
-# data below have mean 3. **Predict first:** after how many batches is each average within 5% of it?
-
-# %%
-means = draw.normal(3, 2, size=(500, 32)).mean(axis=1)
-fig, ax = plt.subplots(figsize=(7.5, 3.2))
-ax.plot(means, ".", color=COLORS[7], markersize=2, label="mean of one batch of 32")
-within = {}
-for i, momentum in enumerate((0.5, 0.9, 0.99)):
-    moving, trace = 0.0, []
-    for mean in means:
-        moving = moving * momentum + mean * (1 - momentum)
-        trace.append(moving)
-    within[momentum] = int(np.argmax(np.abs(np.array(trace) - 3) < 0.15)) + 1
-    ax.plot(trace, **ck.plotting.line_kw(i), label=f"momentum {momentum}")
-ax.set(xlabel="batch", ylabel="moving mean", title="A long memory is steady, and late")
-ax.legend(ncols=2)
-ck.show(
-    fig,
-    alt="Moving mean against batch number for momentum 0.5, 0.9 and 0.99. The higher the momentum, "
-    "the smoother the line and the later it comes near the true mean 3.",
-)
-print("first batch within 5% of the mean:", within)
+# **After one epoch the net has {{ waiting[0]:.0% }} by its moving averages and {{ passed[0]:.0% }}
+# by one pass; after eight {{ waiting[-1]:.0% }} and {{ passed[-1]:.0% }}.** The weights were good
+# all the time. So when validation looks terrible and training fine, suspect the averages before the
+# weights: pass over the training set once, train longer, or lower the momentum. The short trainings
+# below use 0.9.
 
 # %% [markdown]
-# Keras' default of 0.99 wants some hundred steps. After a *short* training its averages still
-# remember their starting values 0 and 1, and validation looks terrible while training looks fine.
-# The trainings of this lesson are short: they use 0.9.
-#
 # ## 4 · Backward: the batch is part of the formula
 #
-# In training, changing one $x_i$ also moves $\mu$ and $\sigma^2$, hence **every** output of the batch.
-# With $g_i = \partial J / \partial y_i$ and $\bar\cdot$ for the mean over the batch, the chain rule gives
+# In training, changing one $x_i$ also moves $\mu$ and $\sigma^2$, hence **every** output of the
+# batch. With $g_i = \partial L / \partial y_i$ and a bar for the mean over the batch, the chain
+# rule gives
 #
-# $$\frac{\partial J}{\partial \beta} = \sum_i g_i \qquad
-# \frac{\partial J}{\partial \gamma} = \sum_i g_i \hat x_i \qquad
-# \frac{\partial J}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}}
+# $$\frac{\partial L}{\partial \beta} = \sum_i g_i \qquad
+# \frac{\partial L}{\partial \gamma} = \sum_i g_i \hat x_i \qquad
+# \frac{\partial L}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}}
 # \left( g_i - \bar g - \hat x_i\, \overline{g \hat x} \right)$$
 #
-# The last two terms are the batch's answer. **Predict first:** what is the sum of
-# $\partial J / \partial x_i$ over a batch? (What happens to the outputs if you add the same number
-# to all inputs?)
+# The last two terms come from the batch: they take away the part of the gradient that would shift
+# all samples alike, and the part that would stretch them all.
+#
+# **Predict first:** what is the sum of $\partial L / \partial x_i$ over a batch? And in a batch of
+# **two**, how much of the gradient is left?
 
 
 # %%
@@ -255,242 +325,228 @@ class BatchAsConstant(BatchNormWithBackward):
         return self.params["gamma"] / self.std * g
 
 
-# %% [markdown]
-# Is it right? Ask the definition of the derivative: nudge each input and each parameter by a tiny
-# amount, up and down, and compare (`ck.scratch.gradient_check` does this and returns the largest
-# relative error).
-
-# %%
-batch = draw.normal(size=(8, 5))
-errors = {
-    kind.__name__: ck.scratch.gradient_check(kind(5), batch, training=True)
-    for kind in (BatchNormWithBackward, BatchAsConstant)
-}
-layer = BatchNormWithBackward(5)
-layer.forward(batch, training=True)
-total = layer.backward(draw.normal(size=(8, 5))).sum(axis=0)
-for name, error in errors.items():
-    print(f"{name:22s} relative error {error:.1e}")
-print("sum of the gradients over the batch:", np.abs(total).max().round(12))
-
 # %% tags=["claim"]
-right, wrong = errors["BatchNormWithBackward"], errors["BatchAsConstant"]
-assert right < 1e-6, f"the backward pass should be exact to 1e-6, its error is {right:.1e}"
-assert wrong > 1e-2, f"the check should catch the missing terms, its error is {wrong:.1e}"
-assert np.abs(total).max() < 1e-9, f"gradients should sum to 0 over the batch: {total}"
+some = draw.normal(size=(8, 5))
+error = {kind.__name__: ck.scratch.gradient_check(kind(5), some, training=True)
+         for kind in (BatchNormWithBackward, BatchAsConstant, scratch.BatchNorm)}  # fmt: skip
+
+
+def survives(size, kind=scratch.BatchNorm):
+    """Share of the gradient's square that passes BN: what is left, times the standard deviation."""
+    norm, g = kind(2000, epsilon=1e-9), draw.normal(size=(size, 2000))
+    x = draw.normal(size=(size, 2000))
+    norm.forward(x, training=True)
+    return np.sum((norm.backward(g) * x.std(axis=0)) ** 2) / np.sum(g**2)
+
+
+left = {size: survives(size) for size in (2, 4, 8, 64)}
+norm = BatchNormWithBackward(5)
+norm.forward(some, training=True)
+total = np.abs(norm.backward(draw.normal(size=(8, 5))).sum(axis=0)).max()
+ck.prove(
+    "The backward pass agrees with finite differences; the mistake does not",
+    max(error["BatchNormWithBackward"], error["BatchNorm"]) < 1e-6
+    and error["BatchAsConstant"] > 1e-2,
+    ", ".join(f"{name} {value:.0e}" for name, value in error.items()),
+)
+ck.prove("The gradients of a batch sum to 0", total < 1e-9, f"{total:.0e}")
+ck.prove("BN takes two of a batch's B directions from the gradient: (B − 2)/B is left",
+         all(abs(share - (size - 2) / size) < 0.02 for size, share in left.items()),
+         ", ".join(f"B = {size}: {share:.2f}" for size, share in left.items()))  # fmt: skip
 
 # %% [markdown]
-# The sum is 0: a shift common to the whole batch is invisible behind BN. That is also why a **bias
-# before BN is useless**, and the layer before it gets `use_bias=False`; $\beta$ does that work.
-#
-# ## 5 · `axis`: which values share a mean?
+# **The sum is 0, and of the gradient's square a share of $(B-2)/B$ passes: {{ left[64]:.0% }} in a
+# batch of 64, {{ left[4]:.0% }} in a batch of 4, {{ left[2]:.0% }} in a batch of two.** A shift
+# common to the whole batch is invisible behind BN: that is why a **bias before BN is useless**, and
+# the layer before it gets `use_bias=False`; β does its work. A common stretch is invisible too. In
+# a batch of two there is nothing but shift and stretch, so the layers below a BN learn nothing:
+# section 9 meets this again.
+
+# %% [markdown]
+# ## 5 · In Keras: which axis, which place?
 #
 # `axis` names the axis that is **kept**: one mean for each place along it, taken over all others
 # (the opposite of NumPy, where `mean(axis=0)` names the axis that goes away). The default −1 keeps
-# the last one.
+# the last one. As to the place, both orders are in use: "before" means that BN stands before the
+# activation.
 #
-# **Predict first:** a batch of grey images has shape [batch, height, width] = [batch, 28, 28]. How
-# many means does `BatchNormalization()` hold? And how do you get one for each of the 784 pixels?
+# **Predict first:** how many means does BN hold for a batch of grey images, shape [batch, 28, 28]?
+# And from which of the two blocks below can negative numbers come out?
+
 
 # %%
-cases = [
-    ("dense features", (None, 100), -1),
-    ("grey images", (None, 28, 28), -1),
-    ("grey images", (None, 28, 28), 1),
-    ("the same, flattened", (None, 784), -1),
-    ("colour images", (None, 32, 32, 3), -1),
-]
 means_of = {}
-for what, shape, axis in cases:
-    bn = layers.BatchNormalization(axis=axis)
-    bn.build(shape)
-    means_of[shape, axis] = int(np.prod(bn.moving_mean.shape))
-    print(f"{what:20s} {shape!s:21s} axis={axis:2}  {means_of[shape, axis]:4} means, "
-          f"{bn.count_params():5} parameters")  # fmt: skip
-
-try:
-    layers.BatchNormalization(axis=[1, 2])
-except TypeError as error:
-    print(f"axis=[1, 2] in Keras {keras.__version__}: TypeError")
-
-# %% [markdown]
-# Both 28s are 28 by accident: with `axis=-1` each **column** of the image has one mean, with `axis=1`
-# each **row**. Many texts write `axis=[1, 2]` to keep both, one mean for each of the $28 \cdot 28 =
-# 784$ pixels. That worked in Keras 2; the layer of Keras 3 takes a single number. Flatten the images
-# first, or write it in NumPy, where several axes are no trouble:
+for shape, axis in (((None, 100), -1), ((None, 28, 28), -1), ((None, 28, 28), 1),
+                    ((None, 784), -1), ((None, 32, 32, 3), -1)):  # fmt: skip
+    norm = layers.BatchNormalization(axis=axis)
+    norm.build(shape)
+    means_of[shape, axis] = means = int(np.prod(norm.moving_mean.shape))
+    print(f"{shape!s:20} axis {axis:2}: {means:3} means, {norm.count_params()} parameters")
 
 
-# %%
-def batch_norm_axes(x, axis, epsilon=1e-3):
+def block(kind):
+    """One hidden layer with batch normalisation before or after the activation, or without."""
+    dense = layers.Dense(100, kernel_initializer="he_normal", use_bias=kind != "before")
+    relu, norm = layers.Activation("relu"), layers.BatchNormalization(momentum=0.9)
+    orders = {"without": [dense, relu], "before": [dense, norm, relu], "after": [dense, relu, norm]}
+    return orders[kind]
+
+
+# %% tags=["claim"]
+def batch_norm_axes(x, axis):
     """Normalise x with one mean and variance for each place along the axes in `axis`."""
     others = tuple(a for a in range(x.ndim) if a not in axis)
     mean, variance = x.mean(others, keepdims=True), x.var(others, keepdims=True)
-    return (x - mean) / np.sqrt(variance + epsilon), mean.size
+    return (x - mean) / np.sqrt(variance + 1e-3), mean.size
 
 
-grey = x[:64]
-per_pixel, n_means = batch_norm_axes(grey, axis=[1, 2])
-by_keras = layers.BatchNormalization()(grey.reshape(64, 784), training=True)
-gap = np.abs(per_pixel.reshape(64, 784) - np.array(by_keras)).max()
-print(f"axis=[1, 2] by hand: {n_means} means; "
-      f"largest difference from Keras on flat images {gap:.1e}")  # fmt: skip
-
-# %% tags=["claim"]
-assert means_of[(None, 28, 28), -1] == 28, "the default should keep one mean for each column"
-assert means_of[(None, 32, 32, 3), -1] == 3, "colour images should have a mean for each channel"
-assert n_means == means_of[(None, 784), -1] == 784, f"one mean a pixel makes 784, got {n_means}"
-assert gap < 1e-4, f"keeping both image axes should equal flattening, difference {gap:.1e}"
-
-# %% [markdown]
-# After a convolution the default is what you want: one mean for each channel, over batch, height
-# and width.
-#
-# ## 6 · Before or after the activation?
-#
-# Both orders are in use, and code is often labelled the wrong way round. "Before" means that BN
-# stands **before the activation**:
-#
-# | name | layers in order |
-# |---|---|
-# | BN **before** the activation | `Dense(100, use_bias=False)` → `BatchNormalization()` → `Activation("relu")` |
-# | BN **after** the activation | `Dense(100, activation="relu")` → `BatchNormalization()` |
-#
-# **Predict first:** from which order can negative numbers come out? In which one is the mean of the
-# block's output 0?
-
-
-# %%
-def block(kind):
-    """One hidden layer with batch normalisation in the chosen place, or without."""
-    dense = layers.Dense(100, kernel_initializer="he_normal", use_bias=kind != "before")
-    relu = layers.Activation("relu")
-    bn = layers.BatchNormalization(momentum=0.9)
-    return {"without": [dense, relu], "before": [dense, bn, relu], "after": [dense, relu, bn]}[kind]
-
-
-keras.utils.set_random_seed(0)
-images = x[:256].reshape(-1, 784)
-outputs = {}
-for kind in ("without", "before", "after"):
-    out = keras.Sequential([keras.Input((784,)), *block(kind)])(images, training=True)
-    outputs[kind] = np.array(out)
-    print(f"BN {kind:8s} smallest {outputs[kind].min():6.2f}   mean {outputs[kind].mean():5.2f}")
-
-# %% tags=["claim"]
-assert outputs["before"].min() == 0, "with BN before it, ReLU should have the last word"
-assert outputs["after"].min() < 0, "with BN after ReLU negative outputs should appear"
-assert abs(outputs["after"].mean()) < 1e-4, "with BN after it the output's mean should be 0"
-assert outputs["before"].mean() > 0.1, "with BN before ReLU the output's mean should be positive"
+ck.prove("A layer keeps one mean for each place of its axis",
+         list(means_of.values()) == [100, 28, 28, 784, 3], f"{list(means_of.values())} means")  # fmt: skip
+grey = data.x_train[:64]
+by_hand, n_means = batch_norm_axes(grey, axis=[1, 2])
+flat = np.array(layers.BatchNormalization()(grey.reshape(64, 784), training=True))
+gap = np.abs(by_hand.reshape(64, 784) - flat).max()
+ck.prove("Keeping both image axes equals flattening first", gap < 1e-4 and n_means == 784,
+         f"{n_means} means, {gap:.0e} apart")  # fmt: skip
+keras.utils.set_random_seed(lab.seed)
+out = {kind: np.array(keras.Sequential(block(kind))(grey.reshape(64, 784), training=True))
+       for kind in ("before", "after")}  # fmt: skip
+ck.prove("BN before ReLU: nothing below 0, mean above 0; BN after it: values below 0, mean 0",
+         out["before"].min() == 0 and out["before"].mean() > 0.1
+         and out["after"].min() < 0 and abs(out["after"].mean()) < 1e-4,
+         f"means {out['before'].mean():.2f} and {abs(out['after'].mean()):.2f}, "
+         f"smallest {out['before'].min():.2f} and {out['after'].min():.2f}")  # fmt: skip
 
 # %% [markdown]
-# So you can tell the order from the output, whatever the comment in the code says. The paper puts
-# BN before the activation. Which order trains better? Section 8 runs both.
+# **Grey images have {{ means_of[(None, 28, 28), -1] }} means, one for each column of the image;
+# flat ones have {{ means_of[(None, 784), -1] }}, colour images
+# {{ means_of[(None, 32, 32, 3), -1] }}.** Two 28s are an accident here: with `axis=1` each *row*
+# has a mean. Many texts write `axis=[1, 2]` to get one mean a pixel; the layer of Keras 3 takes a
+# single number, so flatten first. After a convolution the default is what you want: one mean a
+# channel, over batch, height and width.
 #
-# ## 7 · Sixteen weight scales
-#
-# Now the classic experiment: five hidden layers of 100 units, 1,000 images, weights drawn with a
-# standard deviation of 1, …, 0.0001 in sixteen steps. Only the presence of BN differs.
-#
-# **Predict first:** at how many of the sixteen scales does the net reach 50% accuracy on its training
-# images, without BN and with it? Will BN rescue *every* scale?
-
-# %%
-scales = np.logspace(0, -4, 16)
-scale_epochs = lab.pick(quick=10, standard=20, full=20)
-x_few, y_few = x[:1000], y[:1000]
-
-
-def train_all_scales(activation, use_bn, epsilon=1e-3):
-    """Return accuracies on the training images, shape (16 scales, epochs)."""
-    stack = [keras.Input((28, 28)), layers.Flatten()]
-    for _ in range(5):
-        stack.append(layers.Dense(100, use_bias=not use_bn))
-        if use_bn:
-            stack.append(layers.BatchNormalization(momentum=0.9, epsilon=epsilon))
-        stack.append(layers.Activation(activation))
-    model = keras.Sequential([*stack, layers.Dense(10, activation="softmax")])
-    model.compile(keras.optimizers.SGD(0.01), loss=LOSS, metrics=["accuracy"])
-    start, curves = model.get_weights(), np.full((16, scale_epochs), np.nan)
-    for curve, scale in zip(curves, scales, strict=True):
-        rng = np.random.default_rng(0)
-        model.set_weights([rng.normal(0, scale, w.shape) if w.ndim == 2 else w for w in start])
-        history = ck.fit(
-            model, x_few, y_few, epochs=scale_epochs, batch_size=100, verbose=0, seed=0
-        )
-        if history.diverged_at is None:
-            curve[:] = history.history["accuracy"]
-    return curves
-
-
-# %%
-grids = {}
-for activation in ("relu", "sigmoid"):
-    grids[activation, "without BN"] = train_all_scales(activation, use_bn=False)
-    grids[activation, "with BN"] = train_all_scales(activation, use_bn=True)
+# The order shows in the output: in the order "before" ({{ out["before"].mean():.2f }} on average)
+# ReLU has the last word; in the order "after" the mean is 0 and negative numbers occur. The paper
+# puts BN before the activation. Section 7 races both.
 
 # %% [markdown]
-# (A line "Training stopped" tells of a net whose loss overflowed at once. It counts as not trained.)
+# ## 6 · Sixteen weight scales
+#
+# A classic experiment (Saitoh, *Deep Learning from Scratch*, 2016, chapter 6): five hidden layers
+# of 100 units, 1,000 images of digits, weights drawn with a standard deviation of 1, …, 0.0001 in
+# sixteen steps, SGD with the rate 0.01 and batches of 100. Only the presence of BN differs. Here
+# the images have 14 × 14 pixels, there are {{ n_scales }} scales and ten epochs, and there is a
+# second learning rate: 0.1. A cross marks a net that diverged.
+#
+# **Predict first:** at how many of the scales does the net reach 50% accuracy on its training
+# images, without BN and with it? Is BN ahead at *every* scale?
 
-# %%
-fig, axes = plt.subplots(4, 4, figsize=(9, 6.5), sharex=True, sharey=True)
-for i, ax in enumerate(axes.flat):
-    for j, kind in enumerate(("without BN", "with BN")):
-        ax.plot(range(1, scale_epochs + 1), grids["relu", kind][i], **ck.plotting.line_kw(j))
-    ax.set_title(f"std {scales[i]:.2g}", fontsize=9)
-    ax.set_ylim(0, 1)
-fig.supxlabel("epoch", fontsize=10)
-fig.supylabel("accuracy on the training images", fontsize=10)
-fig.suptitle("ReLU net: solid without BN, dashed with BN", x=0.01, ha="left", fontweight="bold",
-             fontsize=11)  # fmt: skip
-ck.show(
-    fig,
-    alt="Sixteen small panels, one for each standard deviation of the starting weights: accuracy "
-    "against epoch, solid without and dashed with batch normalisation.",
-)
 
-# %%
-trained = {}
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
-for ax, activation in zip(axes, ("relu", "sigmoid"), strict=True):
-    for j, kind in enumerate(("without BN", "with BN")):
-        last = np.nan_to_num(grids[activation, kind][:, -1])
-        trained[activation, kind] = int((last > 0.5).sum())
-        ax.semilogx(scales, last, marker=MARKERS[j], **ck.plotting.line_kw(j), label=kind)
-    ax.axhline(0.5, color=COLORS[6], linewidth=1, linestyle=":")
-    ax.set(xlabel="standard deviation of the starting weights",
-           title=f"{activation}: {trained[activation, 'without BN']} scales train without BN, "
-                 f"{trained[activation, 'with BN']} with")  # fmt: skip
-axes[0].set_ylabel("accuracy, last epoch")
-axes[0].legend()
-ck.show(
-    fig,
-    alt="Accuracy in the last epoch against the standard deviation of the starting weights. "
-    "Scales above the dotted line at 0.5: "
-    + ", ".join(f"{kind} {count} for {name}" for (name, kind), count in trained.items())
-    + ".",
-)
+# %% tags=["helper"]
+def shrink(images):
+    """28 × 28 → 14 × 14 pixels, flat: enough here, and four times as fast."""
+    return images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(-1, 196).astype(float)
 
-# %% tags=["claim"]
-for activation in ("relu", "sigmoid"):
-    without, with_bn = trained[activation, "without BN"], trained[activation, "with BN"]
-    assert with_bn > without, (
-        f"{activation}: expected more of the 16 scales to train with BN: {with_bn}, {without}"
+
+x_small, y_small = shrink(data.x_train[:4000]), data.y_train[:4000]
+x_valid, y_valid = shrink(data.x_valid[:2000]), data.y_valid[:2000]
+scales = np.logspace(0, -4, n_scales)
+
+
+def reached(std, with_bn, activation, rate, epsilon=1e-3):
+    """Return the accuracy on 1,000 training images after ten epochs; NaN after a divergence."""
+    net = ck.scratch.deep_stack(
+        [196] + 5 * [100],
+        activation.lower(),
+        lambda shape, seed: seed.normal(0, std, shape),
+        batch_norm=with_bn,
+        n_classes=10,
+        seed=lab.seed,
     )
+    for layer in net.layers:
+        if isinstance(layer, scratch.BatchNorm):
+            layer.epsilon = epsilon
+    rng, loss = np.random.default_rng(lab.seed), scratch.SoftmaxCrossEntropy()
+    sgd = ck.scratch.optimizers.SGD(rate)
+    with np.errstate(all="ignore"):  # a divergence is a result here
+        for _ in range(10):
+            for rows in rng.permutation(1000).reshape(-1, 100):
+                now = ck.scratch.train_step(net, loss, sgd, x_small[rows], y_small[rows])
+                if not np.isfinite(now):
+                    return np.nan
+    right = net.forward(x_small[:1000], training=True).argmax(axis=1) == y_small[:1000]
+    return right.mean()
+
+
+curves = {
+    f"{activation}, {'BN' if with_bn else 'plain'}, {rate}": [
+        reached(std, with_bn, activation, rate) for std in scales
+    ]
+    for activation, rates in (("ReLU", (0.01, 0.1)), ("sigmoid", (0.1,)))
+    for with_bn in (False, True)
+    for rate in rates
+}
+
+
+# %% tags=["claim"]
+def scale_picture(names, title):
+    fig = ck.plotting.lines(
+        {name: curves[name] for name in names},
+        scales,
+        title=title,
+        log="x",
+        crosses=False,
+        xlabel="standard deviation of the starting weights",
+        ylabel="accuracy on the training images",
+    )
+    for line, name in zip(list(fig.axes[0].lines), names, strict=True):
+        lost = scales[np.isnan(curves[name])]  # a diverged net guesses: a cross at one in ten
+        fig.axes[0].plot(lost, [0.1] * len(lost), "x", color=line.get_color(), mew=2)
+    return fig
+
+
+ck.plotting.style()
+trained = {name: int(np.sum(np.nan_to_num(values) > 0.5)) for name, values in curves.items()}
+for kind in ("ReLU", "sigmoid"):
+    names = [name for name in curves if kind in name]
+    plain, bn = (" and ".join(str(trained[name]) for name in names if which in name)
+                 for which in ("plain", "BN"))  # fmt: skip
+    title = f"{kind}: of {n_scales} scales {plain} train without BN, {bn} with it"
+    ck.show(scale_picture(names, title))
+slow, quick = (np.nan_to_num(curves[f"ReLU, BN, {rate}"]) for rate in (0.01, 0.1))
+plain = np.nan_to_num(curves["ReLU, plain, 0.01"])
+at = int(plain.argmax())
+for name in ("ReLU, {}, 0.01", "ReLU, {}, 0.1", "sigmoid, {}, 0.1"):
+    with_bn, without = trained[name.format("BN")], trained[name.format("plain")]
+    ck.prove(f"{name.format('with and without BN')}: BN trains at more scales", with_bn > without,
+             f"{with_bn} and {without} of {n_scales}")  # fmt: skip
+ck.prove(
+    "At the plain net's best scale BN is behind at rate 0.01, not at 0.1",
+    slow[at] < plain[at] - 0.02 and quick[at] > plain[at] - 0.02,
+    f"std {scales[at]:.2f}: plain {plain[at]:.2f}, BN {slow[at]:.2f}, at rate 0.1 {quick[at]:.2f}",
+)
+ck.prove("BN does not rescue the smallest scale", max(slow[-1], quick[-1]) < 0.3,
+         f"accuracy {slow[-1]:.2f} and {quick[-1]:.2f}")  # fmt: skip
 
 # %% [markdown]
-# BN lets the net train at more of the scales, but not at all of them. Why not? In exact arithmetic
-# without $\varepsilon$, BN does not see the scale at all: multiply the weights $W$ before it by
-# any $a > 0$ and $\hat x$ stays the same. Two things break the spell:
+# **At the classic rate of 0.01 the ReLU net trains at {{ trained["ReLU, plain, 0.01"] }} of
+# {{ n_scales }} scales without BN, at {{ trained["ReLU, BN, 0.01"] }} with it; at 0.1 at
+# {{ trained["ReLU, plain, 0.1"] }} and {{ trained["ReLU, BN, 0.1"] }}.** BN does not win
+# everywhere: at std {{ scales[at]:.2f }}, where the plain net is at its best, it reaches
+# {{ plain[at]:.2f }} and BN at the same rate {{ slow[at]:.2f }}, at ten times the rate
+# {{ quick[at]:.2f }}. And it does not rescue the smallest weights. Three curves to explain, and one
+# fact explains them: **BN does not see the scale.** Multiply the weights before it by any $a > 0$,
+# and $\hat x$ stays the same. But
 #
-# - **Small weights:** once $\sigma^2$ falls below $\varepsilon$, BN stops amplifying. Section 1 showed it.
-# - **Large weights:** the output is the same, but the gradient with respect to $W$ is divided by $a$, so
-#   a step of the same learning rate moves weights $a$ times as long by $1/a$: they hardly turn.
+# - the gradient with respect to $W$ is divided by $a$: a step of the same rate moves weights $a$
+#   times as long by $1/a$, so they turn $a^2$ times more slowly. Large weights want a higher rate.
+# - the spell lasts only while $\sigma^2$ is well above $\varepsilon$. Below it, BN stops
+#   amplifying.
 #
-# Both statements can be checked on a single layer, with weights ten times as large and without
-# training anything:
+# **Predict first:** which end of the curve moves if $\varepsilon$ is 10⁻⁷ in place of 10⁻³? All of
+# that end?
 
-# %%
-draw = np.random.default_rng(2)
+# %% tags=["claim"]
 inputs, weights, g = (
     draw.normal(size=(64, 30)),
     draw.normal(size=(30, 5)),
@@ -498,507 +554,633 @@ inputs, weights, g = (
 )
 seen = []
 for factor in (1, 10):
-    bn = BatchNormWithBackward(5, epsilon=1e-12)
-    output = bn.forward(inputs @ (factor * weights), training=True)
-    seen.append((output, inputs.T @ bn.backward(g)))
+    norm = scratch.BatchNorm(5, epsilon=1e-12)
+    output = norm.forward(inputs @ (factor * weights), training=True)
+    seen.append((output, inputs.T @ norm.backward(g)))
 (output_1, gradient_1), (output_10, gradient_10) = seen
-print(f"largest difference of the outputs: {np.abs(output_1 - output_10).max():.1e}")
-print(f"gradient, weights × 10 to weights × 1: {np.mean(gradient_10 / gradient_1):.4f}")
-
-# %% tags=["claim"]
-assert np.allclose(output_1, output_10), "ten times the weights should not change BN's output"
-assert np.allclose(gradient_10, gradient_1 / 10), "the gradient should be a tenth"
-
-# %% [markdown]
-# The other end of the curve can be tested by changing one number. **Predict first:** which end
-# moves if $\varepsilon$ is 10⁻⁷ in place of 10⁻³?
-
-# %%
-tiny = np.nan_to_num(train_all_scales("relu", use_bn=True, epsilon=1e-7)[:, -1])
-usual = np.nan_to_num(grids["relu", "with BN"][:, -1])
-fig, ax = plt.subplots(figsize=(7.5, 3.2))
-ax.semilogx(scales, usual, marker="s", **ck.plotting.line_kw(1), label="ε = 0.001 (Keras)")
-ax.semilogx(scales, tiny, marker="^", **ck.plotting.line_kw(2), label="ε = 0.0000001")
-ax.set(xlabel="standard deviation of the starting weights", ylabel="accuracy, last epoch",
-       title=f"ReLU with BN: above 50% at {(usual > 0.5).sum()} scales, with tiny ε at "
-             f"{(tiny > 0.5).sum()}")  # fmt: skip
-ax.legend()
+name = "ReLU, BN, 0.1, ε = 0.0000001"
+curves[name] = [reached(std, True, "ReLU", 0.1, epsilon=1e-7) for std in scales]
+tiny, small = np.nan_to_num(curves[name]), scales < 1e-3
+gain = (tiny - quick)[small].mean()
 ck.show(
-    fig,
-    alt="Accuracy in the last epoch against the standard deviation of the starting weights for two "
-    "values of ε. With the tiny ε the curve stays up at small standard deviations too.",
+    scale_picture(
+        ["ReLU, BN, 0.1", name], "A tiny ε lifts the small end, though not quite to the top"
+    )
 )
+ck.prove("Ten times the weights leave BN's output as it is and divide the gradient by ten",
+         np.allclose(output_1, output_10) and np.allclose(gradient_10, gradient_1 / 10),
+         f"gradient × {np.mean(gradient_10 / gradient_1):.3f}")  # fmt: skip
+ck.prove("With ε = 10⁻⁷ the scales below 0.001 train better", gain > 0.1,
+         f"{quick[small].mean():.2f} → {tiny[small].mean():.2f} on average")  # fmt: skip
+ck.prove("But not all as well as those above it", tiny[small].min() < tiny[~small].max() - 0.05,
+         f"at least {tiny[small].min():.2f}, the best above {tiny[~small].max():.2f}")  # fmt: skip
+
+# %% [markdown]
+# **With ε = 10⁻⁷ the scales below 0.001 get {{ tiny[small].mean():.2f }} on average in place of
+# {{ quick[small].mean():.2f }}.** So ε was what stopped BN there, but not all is well again: the
+# lowest of them reaches {{ tiny[small].min():.2f }}. The likely reason is the other end of the same
+# fact: now the gradient is divided by a tiny $a$, and the first steps throw the weights about. Do
+# not conclude that ε should be tiny: it also protects against features that are constant in a
+# batch.
+#
+# ## 7 · Faster? Count epochs, then seconds
+#
+# Eight hidden layers of 100 ReLU units with He initialisation ([lesson
+# 02](02_weight_initialisation.ipynb)): a net that trains well without BN. Three kinds; each gets
+# the learning rate that suits it, found by the same search, and the same {{ epochs }} epochs.
+#
+# Then the clock: how long until a net has the plain net's best validation loss? The nets train in
+# turns, so that they meet the same disturbances; compiling is paid once, and left out.
+#
+# **Predict first:** at the rate 0.02, is the net with BN ahead of the one without? At 0.5? And when
+# each has its own best rate?
+
+# %%
+from types import SimpleNamespace
+
+digits = SimpleNamespace(x_train=data.x_train, y_train=data.y_train,
+                         x_valid=data.x_valid[:2000], y_valid=data.y_valid[:2000])  # fmt: skip
+places = {"plain": "without", "BN before ReLU": "before", "BN after ReLU": "after"}
+kinds = {
+    name: lambda kind=kind: dense_net(*[each for _ in range(8) for each in block(kind)])
+    for name, kind in places.items()
+}
+race = ck.compare(
+    kinds, digits, epochs=epochs, batch_size=64, seeds=n_seeds, rates=(0.02, 0.1, 0.5)
+)
+ck.plotting.style()
+ck.show(race.rate_curves(log="xy"))
+ck.show(race.curves("val_loss", title="Each at its best rate: with BN the net gets there sooner"))
+
+# %% tags=["helper"]
+import time
+
+
+def seconds_an_epoch(names):
+    """Seconds of the least disturbed epoch for nets of these kinds, trained in turns."""
+    taken = {name: [] for name in names}
+    for _ in range(3):
+        for name in names:
+            model, ends = race.models[name], []
+            model.set_weights(kinds[name]().get_weights())
+            model.optimizer.learning_rate = 0.02
+            clock = keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda *_, ends=ends: ends.append(time.perf_counter())
+            )
+            ck.fit(model, data.x_train, data.y_train, epochs=4, batch_size=64, callbacks=[clock],
+                   verbose=0, seed=0)  # fmt: skip
+            taken[name] += list(np.diff(ends))  # the first epoch, which compiles, is left out
+    return {name: min(seconds) for name, seconds in taken.items()}
+
+
+def first_epoch(name, target):
+    """Epochs until the mean validation loss of the seeds reaches the target; NaN if never."""
+    means = np.nanmean(race.history[name]["val_loss"], axis=0)
+    return int(np.argmax(means <= target)) + 1 if (means <= target).any() else np.nan
+
+
+target = np.nanmin(np.nanmean(race.history["plain"]["val_loss"], axis=0))
+needed = {name: first_epoch(name, target) for name in kinds}
+spent = seconds_an_epoch(("plain", "BN before ReLU"))
+slower = spent["BN before ReLU"] / spent["plain"]
+for name in kinds:
+    print(
+        f"{name:15s} rate {race.rates[name]:.2g}: loss {target:.3f} reached in epoch {needed[name]}"
+    )
+print(f"an epoch with BN takes {slower:.2f} times as long as one without")
 
 # %% tags=["claim"]
-small = scales < 1e-3
-gain = (tiny - usual)[small].mean()
-assert gain > 0.1, f"with tiny ε the smallest scales should train better: {gain:+.2f} accuracy"
-
-# %% [markdown]
-# At the small end it was $\varepsilon$ that stopped BN, and nothing else. (Do not conclude that ε
-# should be tiny: it also protects against features that are constant in a batch.)
-#
-# ## 8 · Faster? Count epochs, then seconds
-#
-# Ten hidden layers of 100 ReLU units with He initialisation
-# ([lesson 02](02_weight_initialisation.ipynb)): a net that trains well without BN. Three
-# kinds, two learning rates (0.02, and ten times that), several seeds. For one seed all kinds start from
-# the same kernels.
-#
-# **Predict first:** at the *same* rate of 0.02, is the net with BN faster? And at 0.2?
-
-
-# %%
-def build(kind):
-    hidden = [layer for _ in range(10) for layer in block(kind)]
-    model = keras.Sequential([keras.Input((28, 28)), layers.Flatten(), *hidden,
-                              layers.Dense(10, activation="softmax")])  # fmt: skip
-    model.compile(keras.optimizers.SGD(0.02), loss=LOSS, metrics=["accuracy"])
-    return model
-
-
-def race(kind):
-    """Train all rates and seeds in one model; return losses and the seconds of each epoch."""
-    model, ends = build(kind), []
-    start = model.get_weights()
-    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
-    losses, seconds = {}, []
-    for rate in (0.02, 0.2):
-        runs = np.full((n_seeds, epochs), np.inf)
-        for seed in range(n_seeds):
-            rng = np.random.default_rng(seed)  # the same kernels (He) for every kind and rate
-            model.set_weights([rng.normal(0, np.sqrt(2 / len(w)), w.shape) if w.ndim == 2 else w
-                               for w in start])  # fmt: skip
-            model.optimizer.learning_rate = rate
-            ends.clear()
-            history = ck.fit(model, x, y, epochs=epochs, batch_size=64, validation_data=valid,
-                             callbacks=[clock], verbose=0, seed=seed)  # fmt: skip
-            if history.diverged_at is None:
-                runs[seed] = history.history["val_loss"]
-            seconds += list(np.diff(ends))
-        losses[rate] = runs
-    return model, losses, float(np.median(seconds))
-
-
-# %%
-models, losses, epoch_seconds = {}, {}, {}
-for kind in ("without", "before", "after"):
-    models[kind], of_kind, epoch_seconds[kind] = race(kind)
-    losses |= {(kind, rate): runs for rate, runs in of_kind.items()}
-
-# %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), width_ratios=[3, 2])
-for i, (kind, rate) in enumerate(losses):
-    if kind != "after":
-        runs = np.minimum(losses[kind, rate], 2.5)
-        name = "without BN" if kind == "without" else "with BN"
-        ck.plotting.band(left, range(1, epochs + 1), runs, f"{name}, rate {rate}", i)
-left.set(xlabel="epoch", ylabel="validation loss (cut at 2.5)",
-         title=f"Mean and range of {n_seeds} seeds", xticks=range(1, epochs + 1))  # fmt: skip
-left.legend()
-final = {f"{k}, {r}": np.minimum(runs[:, -1], 2.5) for (k, r), runs in losses.items()}
-final = dict(sorted(final.items(), key=lambda item: item[1].mean()))
-ck.plotting.strip(right, final, "validation loss after the last epoch")
-right.set_title(f"Lowest: BN {next(iter(final))}")
-ck.show(
-    fig,
-    alt="Left: validation loss against epoch, with and without batch normalisation, at the rates "
-    "0.02 and 0.2. Right: last validation loss of every run, for BN before, BN after and none: "
-    + ", ".join(f"{name} {runs.mean():.2f}" for name, runs in final.items()),
+low, high = ([min(race.searched[name][rate], np.log(10)) for name in ("BN before ReLU", "plain")]
+             for rate in (0.02, 0.5))  # fmt: skip
+end, order = (
+    race.verdict("val_loss").text,
+    ck.verdict(
+        {name: values for name, values in race.last("val_loss").items() if "BN" in name},
+        metric="validation loss",
+    ).text,
 )
+ck.prove(
+    "At the low rate 0.02 BN is less than a quarter ahead or behind",
+    0.75 < low[0] / low[1] < 1.25,
+    f"{low[0]:.3f} with BN, {low[1]:.3f} without",
+)
+ck.prove(
+    "At 0.5 the plain net has more than twice the loss of the net with BN",
+    high[1] > 2 * high[0],
+    f"{high[0]:.2f} and {high[1]:.2f}",
+)
+early = {name: race.history[name]["val_loss"][:, 0] for name in kinds}
+ck.prove("After one epoch the net with BN before ReLU is below the plain one with every seed",
+         (early["BN before ReLU"] < np.nan_to_num(early["plain"], nan=np.inf)).all(),
+         f"{early['BN before ReLU'].mean():.2f} and {np.nanmean(early['plain']):.2f} on average")  # fmt: skip
+ck.prove(
+    "BN reaches the plain net's best loss before its last epoch",
+    needed["BN before ReLU"] < epochs,
+    f"{target:.3f} in epoch {needed['BN before ReLU']} of {epochs}",
+)
+ck.prove("An epoch with BN takes longer", slower > 1, f"{slower:.2f} times as long")
+inside = all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items())
+ck.prove("No best rate stands at the end of its list", inside,
+         ", ".join(f"{name} {rate:.2g}" for name, rate in race.rates.items()))  # fmt: skip
 
 # %% [markdown]
-# Now set a target, the best validation loss of the net without BN at the low rate (mean over
-# seeds), and count. Time to compile is left out; it is paid once.
+# **Each at its best rate, BN has the plain net's best loss, {{ target:.3f }}, in epoch
+# {{ needed["BN before ReLU"] }} of {{ epochs }}; after one epoch it is at
+# {{ early["BN before ReLU"].mean():.2f }}, the plain net at {{ np.nanmean(early["plain"]):.2f }}.**
+# How far down they get in the end is another question: {{ end }} At the low rate of 0.02 there is
+# nothing to gain at all: {{ low[0]:.2f }} with BN, {{ low[1]:.2f }} without. But at 0.5 BN has
+# {{ high[0]:.2f }}, the plain net {{ high[1]:.2f }}. The best rates are
+# {{ race.rates["BN before ReLU"]:.2g }} with BN and {{ race.rates["plain"]:.2g }} without. So "BN
+# makes training faster" is short for: it **stands higher rates**, and the higher rates save epochs.
+#
+# In seconds the gain is smaller: an epoch with BN takes {{ slower:.1f }} times as long here. That
+# depends on the machine and on the size of the layers. As to the order of BN and ReLU: {{ order }}
 
-# %%
-target = losses["without", 0.02].mean(axis=0).min()
-print(f"target: validation loss {target:.3f}; ± is the standard deviation over {n_seeds} seeds")
-print("BN       rate   reached   epochs      seconds an epoch   seconds")
-for (kind, rate), runs in losses.items():
-    reached = [int(np.argmax(run <= target)) + 1 for run in runs if (run <= target).any()]
-    count = f"{np.mean(reached):4.1f} ± {np.std(reached):3.1f}" if reached else "     –    "
-    spent = f"{np.mean(reached) * epoch_seconds[kind]:8.2f}" if reached else "       –"
-    print(f"{kind:8s} {rate:<5g}  {len(reached)} of {n_seeds}   {count}   "
-          f"{epoch_seconds[kind]:16.2f}   {spent}")  # fmt: skip
+# %% [markdown]
+# ## 8 · Does the batch's noise regularise?
+#
+# Each sample is normalised by its companions, and they change: in training one image has many
+# $\hat x$, and the smaller the batch, the more they differ. It is often said that this noise
+# regularises. To measure it, nothing else may change, not even the batch of SGD. So this net always
+# takes steps with batches of 64, but BN normalises them in **groups** of 4, of 16, or all 64 at
+# once (Hoffer and others, 2017: *ghost batches*). The task invites overfitting: 1,024 images for
+# two layers of 100 units, once with their true labels, once with one label in five drawn at random.
+# Each variant has its own best learning rate.
+#
+# **Predict first:** which has the lowest validation loss, plain, groups of 4, groups of 16 or the
+# whole batch? With true labels? With noisy ones?
+
+
+# %% tags=["helper"]
+class GroupedBatchNorm(scratch.BatchNorm):
+    """Batch normalisation whose statistics in training are those of groups of `size` samples."""
+
+    def __init__(self, n_features, size):
+        super().__init__(n_features, momentum=0.9)
+        self.size = size
+
+    def _forward(self, x, training):
+        if not training:
+            return super()._forward(x, training)
+        groups = x.reshape(-1, self.size, self.n_features)
+        mean, variance = groups.mean(axis=1, keepdims=True), groups.var(axis=1, keepdims=True)
+        for name, value in (("moving_mean", mean), ("moving_variance", variance)):
+            kept = self.momentum * getattr(self, name)
+            setattr(self, name, kept + (1 - self.momentum) * value.mean(axis=(0, 1)))
+        self._std = np.sqrt(variance + self.epsilon)
+        self._x_hat = (groups - mean) / self._std
+        return self.params["gamma"] * self._x_hat.reshape(x.shape) + self.params["beta"]
+
+    def _backward(self, grad):
+        g, x_hat = grad.reshape(self._x_hat.shape), self._x_hat
+        self.grads = {"gamma": (g * x_hat).sum(axis=(0, 1)), "beta": grad.sum(axis=0)}
+        inner = g - g.mean(axis=1, keepdims=True) - x_hat * (g * x_hat).mean(axis=1, keepdims=True)
+        return (self.params["gamma"] * inner / self._std).reshape(grad.shape)
+
+
+def searched(result, rates=(0.03, 0.1, 0.3)):
+    """Return the rate with the lowest result; the list grows where its best is an end."""
+    found = {rate: result(rate) for rate in rates}
+    while len(found) < 9:
+        tried, best = sorted(found), min(found, key=found.get)
+        if best not in (tried[0], tried[-1]):
+            break
+        new = best / 3 if best == tried[0] else best * 3
+        found[new] = result(new)
+    return min(found, key=found.get)
+
+
+# %% tags=["helper"]
+few_x, true = x_small[:1024], y_small[:1024]
+drawn = np.random.default_rng(lab.seed)
+noisy = np.where(drawn.random(1024) < 0.2, drawn.integers(0, 10, 1024), true)
+
+
+def one_pass(net, batches):
+    """Replace the moving averages by the mean over the batches, with dropout off."""
+    for k, rows in enumerate(batches):
+        for layer in net.layers:
+            if isinstance(layer, scratch.BatchNorm):
+                layer.momentum = k / (k + 1)
+            if isinstance(layer, scratch.Dropout):
+                layer.rate = 0
+        net.forward(rows, training=True)
+
+
+def two_layers(labels, seed, rate, group=None, dropout=(0, 0), renew=False):
+    """Train two layers of 100 units on the few images; return the validation loss."""
+    rng, stack = np.random.default_rng(seed), []
+    for fan_in, drop in zip((196, 100), dropout, strict=True):
+        dense = scratch.Dense(fan_in, 100, initialiser="he_normal", use_bias=not group, seed=rng)
+        stack += [dense, *([GroupedBatchNorm(100, group)] if group else []), scratch.ReLU()]
+        stack += [scratch.Dropout(drop, seed=rng)] if drop else []
+    net = ck.scratch.Sequential([*stack, scratch.Dense(100, 10, seed=rng)])
+    loss, sgd = scratch.SoftmaxCrossEntropy(), ck.scratch.optimizers.SGD(rate)
+    with np.errstate(all="ignore"):  # too high a rate diverges, and is not chosen
+        for _ in range(20):
+            for rows in rng.permutation(1024).reshape(-1, 64):
+                ck.scratch.train_step(net, loss, sgd, few_x[rows], labels[rows])
+        if renew:
+            one_pass(net, few_x.reshape(-1, 64, 196))
+        end = float(loss.forward(net.forward(x_valid), labels=y_valid))
+    return end if np.isfinite(end) else np.inf
+
+
+def compared(labels, arms):
+    """Return for each arm the losses of the seeds at its best rate."""
+    found = {}
+    for name, arm in arms.items():
+        rate = searched(lambda rate, arm=arm: two_layers(labels, lab.seed, rate, **arm))
+        runs = [two_layers(labels, lab.seed + i, rate, **arm) for i in range(1, n_seeds + 1)]
+        found[name] = np.array(runs)
+    return found
+
 
 # %% tags=["claim"]
-bn_high = losses["before", 0.2].mean(axis=0)
-plain_low = losses["without", 0.02].mean(axis=0)
-assert bn_high[0] < losses["before", 0.02].mean(axis=0)[0], (
-    "with BN, ten times the rate should be faster in the first epoch"
-)
-assert (bn_high <= target).any(), (
-    f"with BN at rate 0.2 expected {target:.3f}, got {bn_high.min():.3f}"
-)
-first = int(np.argmax(bn_high <= target)) + 1
-assert first < epochs, f"with BN at rate 0.2 the target should come early, it came in epoch {first}"
-
-# %%
-gain_same = plain_low[-1] - losses["before", 0.02].mean(axis=0)[-1]
-gain_high = losses["without", 0.2].mean(axis=0)[-1] - bn_high[-1]
-gain_before = losses["after", 0.2].mean(axis=0)[-1] - bn_high[-1]
-cost = epoch_seconds["before"] / epoch_seconds["without"]
-print(
-    f"BN lowers the last validation loss at rate 0.02 by {gain_same:+.3f}, at 0.2 by {gain_high:+.3f}"
-)
-print(f"BN before rather than after the activation, at 0.2: lower by {gain_before:+.3f}")
-print(f"an epoch with BN takes {cost:.2f} times as long")
-
-# %% [markdown]
-# Read the lines above, not the folklore. "BN makes training faster" is short for: BN **bears a
-# higher learning rate**, and the higher rate is what saves epochs. At one and the same low rate there
-# may be nothing to gain. (Compare the two lines without BN: does the high rate bring that net anything?) An epoch costs more arithmetic with BN; how much slower the clock runs depends
-# on the machine and on the size of the net. And compare the orders "before" and "after" by the dots in the
-# strip: differences smaller than the spread of the dots decide nothing.
-#
-# What a plain net bears depends on its depth. Change 10 layers to 4 in `build` and run this section again:
-# how much of BN's lead at the high rate is left?
-#
-# ## 9 · The batch size is part of the layer
-#
-# Each sample is normalised by its companions. Take **one** image, put it into many random batches, and
-# look at one of its normalised features.
-#
-# **Predict first:** what values can $\hat x$ take in a batch of 1? Of 2?
-
-# %%
-rng = np.random.default_rng(0)
-features = x.reshape(-1, 784) @ rng.normal(0, np.sqrt(2 / 784), size=(784, 50))
-sizes = (1, 2, 8, 32, 64, 256)
-seen = {}
-for size in sizes:
-    drawn = [np.r_[0, rng.integers(1, len(x), size - 1)] for _ in range(400)]
-    seen[size] = np.array([batch_norm(features[rows], 1.0, 0.0)[0] for rows in drawn])
-noise = {size: values.std(axis=0).mean() for size, values in seen.items()}
-
-fig, axes = plt.subplots(1, 5, figsize=(10, 2.6), width_ratios=[1, 1, 1, 1, 1.4])
-for ax, size in zip(axes, (1, 2, 8, 64), strict=False):
-    ax.hist(seen[size][:, 0], bins=np.linspace(-2.5, 2.5, 41), color=COLORS[0])
-    ax.set_title(f"batch of {size}", fontsize=9)
-    ax.set_xlabel("x̂ of one image")
-axes[0].set_ylabel("batches")
-axes[4].loglog(sizes[1:], [noise[s] for s in sizes[1:]], "o-", color=COLORS[1])
-axes[4].set(xlabel="batch size", ylabel="std of x̂")
-axes[4].set_title("noise shrinks", fontsize=9)
-ck.show(
-    fig,
-    alt="Four histograms of one feature of one image, normalised among 400 random batches: always 0 "
-    "in a batch of 1, close to −1 or +1 in a batch of 2, spread in a batch of 8, narrow in a batch of "
-    "64. Last panel: the mean standard deviation falls along a line as the batch grows.",
-)
-
-# %% tags=["claim"]
-assert np.all(seen[1] == 0), "a batch of 1 should be normalised to 0"
-assert np.abs(seen[2]).max() <= 1, "in a batch of 2 no value can lie beyond ±1"
-assert noise[2] > 2 * noise[64], (
-    f"BN should be much noisier at 2 than at 64: {noise[2]:.2f}, {noise[64]:.2f}"
-)
-
-# %% [markdown]
-# In a batch of 1 the variance is 0 and nothing is left of the image. In a batch of 2 only the
-# *sign* of the difference survives. From there on the noise falls about as $1/\sqrt{m}$. A little noise
-# regularises (the net cannot rely on exact values, as with dropout,
-# [lesson 11](11_dropout.ipynb)), and this effect shrinks as
-# the batch grows; a lot of it drowns the signal.
-#
-# **Layer normalisation** takes mean and variance over the features of *one* sample, so it
-# does not know what a batch is. All nets below take the same number of steps at the same rate; only
-# normalisation and batch size differ. The control without any normalisation is there because the
-# batch size matters by itself.
-
-# %%
-scratch = ck.scratch.layers
-NORMS = {"none": None, "batch norm": lambda n: scratch.BatchNorm(n, momentum=0.9),
-         "layer norm": scratch.LayerNorm}  # fmt: skip
-
-
-def shrink(images):
-    """28 × 28 → 14 × 14 pixels, flat: enough here, and four times as fast."""
-    return images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(-1, 196).astype(float)
-
-
-x_small, x_valid_small, y_valid = shrink(x[:4000]), shrink(valid[0]), valid[1]
-
-
-def stack(norm, seed, units=(196, 64, 64, 64)):
-    rng, net = np.random.default_rng(seed), []
-    for fan_in, fan_out in pairwise(units):
-        net.append(scratch.Dense(fan_in, fan_out, initialiser="he_normal", seed=rng))
-        if NORMS[norm]:
-            net.append(NORMS[norm](fan_out))
-        net.append(scratch.ReLU())
-    return ck.scratch.Sequential([*net, scratch.Dense(units[-1], 10, seed=rng)])
-
-
-# %%
-steps, sizes = lab.pick(quick=150, standard=400, full=400), (1, 2, 8, 32, 256)
-accuracy = {norm: np.zeros((len(sizes), n_seeds)) for norm in NORMS}
-own_batch = np.zeros((len(sizes), n_seeds))
-for norm in NORMS:
-    for i, size in enumerate(sizes):
-        for seed in range(n_seeds):
-            net, rng = stack(norm, seed), np.random.default_rng(seed)
-            loss, sgd = scratch.SoftmaxCrossEntropy(), ck.scratch.optimizers.SGD(0.05)
-            for _ in range(steps):
-                rows = rng.integers(len(x_small), size=size)
-                ck.scratch.train_step(net, loss, sgd, x_small[rows], y[rows])
-            right = net.forward(x_valid_small).argmax(axis=1) == y_valid
-            accuracy[norm][i, seed] = right.mean()
-            if norm == "batch norm":  # the same weights, normalised by one large batch
-                all_at_once = net.forward(x_valid_small, training=True)
-                own_batch[i, seed] = (all_at_once.argmax(axis=1) == y_valid).mean()
-
-# %%
-at_2 = {norm: runs[1] for norm, runs in accuracy.items()}
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=[3, 2])
-for i, (norm, runs) in enumerate(accuracy.items()):
-    ck.plotting.band(left, range(5), runs.T, norm, i)
-left.set_xticks(range(5), sizes)
-left.set(xlabel="batch size", ylabel="validation accuracy", ylim=(0, 1),
-         title=f"{steps} steps, mean and range of {n_seeds} seeds")  # fmt: skip
-left.legend()
-ck.plotting.strip(right, at_2, "validation accuracy")
-right.set_title(f"Batch size 2: best is {max(at_2, key=lambda norm: at_2[norm].mean())}")
-ck.show(
-    fig,
-    alt="Left: validation accuracy against batch size 1, 2, 8, 32 and 256, without normalisation, "
-    "with batch norm and with layer norm. Right: every run at batch size 2. "
-    + ", ".join(f"{norm} {runs.mean():.2f}" for norm, runs in at_2.items()),
-)
-
-# %%
-print("batch size " + "".join(f"{size:>9}" for size in sizes))
-for norm, runs in accuracy.items():
-    print(f"{norm:11s}" + "".join(f"{value:9.1%}" for value in runs.mean(axis=1)))
-print("batch norm, prediction by one large batch's statistics")
-print(" " * 11 + "".join(f"{value:9.1%}" for value in own_batch.mean(axis=1)))
-
-# %% tags=["claim"]
-bn, ln, none = (accuracy[norm].mean(axis=1) for norm in ("batch norm", "layer norm", "none"))
-assert bn[0] < 0.25, f"with a batch of 1 BN should learn next to nothing, it reaches {bn[0]:.2f}"
-assert ln[1] > bn[1] + 0.05, f"at batch size 2 layer norm should win: {ln[1]:.2f}, {bn[1]:.2f}"
-assert bn[4] > bn[1], f"BN should do better with 256 than with 2: {bn[4]:.2f}, {bn[1]:.2f}"
-
-# %% [markdown]
-# BN needs a batch that deserves the name. The last line of the table asks *what* fails at small
-# sizes, the weights or the moving averages: it predicts with the same weights, but normalises by one
-# large batch in place of the averages. Does that repair the net trained with a batch of 2?
-
-# %%
-repaired, lost = own_batch[1].mean() - bn[1], ln[1] - bn[1]
-verdict = "the averages" if repaired > lost / 2 else "the weights, not the averages"
-print(f"batch size 2: layer norm is ahead by {lost:+.1%}; better averages bring {repaired:+.1%}")
-print(f"so what suffered most is {verdict}")
-
-# %% [markdown]
-# In a batch of 2 the net learns from signs of differences between two images. At prediction it gets
-# smooth values that it has never seen.
-#
-# For **recurrent nets** BN is awkward for another reason: each time step has statistics of its own, and
-# sequences differ in length ([lesson 05](05_gradient_clipping.ipynb) shows it). They use layer
-# normalisation, and so do transformers.
-#
-# ## 10 · BN as the first layer
-#
-# Put BN first and you may feed raw pixels, 0 to 255. Two statements about this are often read:
-# "it does the same as `StandardScaler`", and "it needs extra preprocessing at prediction". Test
-# both. First: look at one pixel of one image, standardised by each.
-
-# %%
-raw = 255 * x.reshape(-1, 784)
-pixel = int(raw.var(axis=0).argmax())
-column = raw[:, [pixel]]
-scaled = float((column[0, 0] - column.mean()) / column.std())
-first = BatchNorm(1, momentum=0.9)
-in_training = [
-    first.forward(column[np.r_[0, rng.integers(1, len(column), 63)]], training=True)[0, 0]
-    for _ in range(300)
+groups = {"plain": {}, "BN in groups of 4": {"group": 4}, "BN in groups of 16": {"group": 16},
+          "BN, all 64 at once": {"group": 64}}  # fmt: skip
+often, end = {"group": 64, "dropout": (0.4, 0.4)}, {"group": 64, "dropout": (0, 0.4)}
+mixed = {"dropout": {"dropout": (0.4, 0.4)}, "BN, dropout between": often,
+         "BN, dropout, one pass": often | {"renew": True}, "BN, dropout at the end": end}  # fmt: skip
+by_labels = {"true": compared(true, groups), "noisy": compared(noisy, groups | mixed)}
+ck.plotting.style()
+sizes, values = (2, 4, 8, 16, 64, 256), x_small @ draw.normal(0, 0.1, size=(196, 50))
+spread = [
+    np.std(
+        [batch_norm(values[np.r_[0, draw.integers(1, 4000, size - 1)]])[0] for _ in range(300)],
+        axis=0,
+    ).mean()
+    for size in sizes
 ]
-at_prediction = first.forward(column[:1])[0, 0]
-
-fig, ax = plt.subplots(figsize=(7.5, 2.9))
-ax.hist(in_training, bins=30, color=COLORS[4], label="BN in training, 300 batches of 64")
-ax.axvline(scaled, color=COLORS[1], label="scaler: always this value")
-ax.axvline(at_prediction, color=COLORS[6], linestyle="--", label="BN at prediction")
-ax.set(xlabel="one pixel of one image, standardised", ylabel="batches",
-       title="The scaler knows one answer, BN in training many")  # fmt: skip
-ax.legend()
-ck.show(
-    fig,
-    alt="Histogram of the same pixel after batch normalisation in 300 training batches, spread "
-    "around the single value that a scaler gives; BN's value at prediction lies close to it.",
+for labels, runs in by_labels.items():
+    groups_of = {name: runs[name] for name in groups}
+    ck.show(
+        ck.plotting.strips(
+            groups_of,
+            xlabel="validation loss, each at its best rate",
+            title=f"{labels.capitalize()} labels: {ck.verdict(groups_of).headline}",
+        )
+    )
+end_true, end_noisy = ({name: runs[name].mean() for name in runs} for runs in by_labels.values())
+four, whole = "BN in groups of 4", "BN, all 64 at once"
+ck.prove("The noise of x̂ shrinks as the batch grows", sorted(spread, reverse=True) == spread,
+         ", ".join(f"{size}: {value:.2f}" for size, value in zip(sizes, spread, strict=True)))  # fmt: skip
+check = ck.scratch.gradient_check(GroupedBatchNorm(5, 4), some, training=True)
+ck.prove(
+    "The layer with groups has the right gradient", check < 1e-6, f"relative error {check:.0e}"
 )
-print(f"spread in training: {np.std(in_training):.3f}; "
-      f"scaler {scaled:.3f}, BN at prediction {at_prediction:.3f}")  # fmt: skip
+ck.prove(
+    "With noisy labels groups of 4 end below the whole batch",
+    end_noisy[four] < end_noisy[whole],
+    f"{end_noisy[four]:.3f} < {end_noisy[whole]:.3f}",
+)
+ck.prove("With true labels they do not", end_true[four] > end_true[whole],
+         f"{end_true[four]:.3f} > {end_true[whole]:.3f}")  # fmt: skip
+ck.prove(
+    "With noisy labels BN on the whole batch ends above the plain net",
+    end_noisy[whole] > end_noisy["plain"],
+    f"{end_noisy[whole]:.2f} > {end_noisy['plain']:.2f}",
+)
 
 # %% [markdown]
-# **Not the same.** The scaler uses the training set's statistics, once. BN uses each mini-batch's while
-# training, and has a γ and a β to learn; only at prediction the two come close.
+# **With noisy labels groups of 4 end at {{ end_noisy[four]:.2f }}, the whole batch at
+# {{ end_noisy[whole]:.2f }}; with true labels it is {{ end_true[four]:.2f }} and
+# {{ end_true[whole]:.2f }}.** So the noise does regularise, and like every regulariser it helps
+# where there is something to leave unlearned, and costs where there is not. One image's $\hat x$
+# has the standard deviation {{ spread[1]:.2f }} in random groups of 4, {{ spread[3]:.2f }} in
+# groups of 16, {{ spread[4]:.2f }} in batches of 64. In a usual batch too little noise is left to
+# help: there the net with BN ends above the plain one ({{ end_noisy["plain"]:.2f }}) where labels
+# are noisy. Do not count on BN as your regulariser.
 #
-# Second: train the same small net on raw pixels, on scaled pixels, and on raw pixels with BN first.
-# **Predict first:** which of the two good ones survives if at prediction it is fed *raw* pixels?
+# ### And together with dropout?
+#
+# [Dropout](11_dropout.ipynb) brings noise, too: it sets units to 0 at random while training, and
+# scales up the rest, so that the *mean* stays. The variance does not stay. A BN behind it measures
+# the variance with dropout, remembers it, and uses it at prediction, when dropout is off (Li and
+# others, 2019: *variance shift*). **Predict first:** units of mean 0 and standard deviation 1 pass
+# ReLU, dropout at rate 0.5, then BN. What is the standard deviation of BN's output at prediction?
+# And is a net with both worse than a net with one of them?
+
+# %% tags=["claim"]
+chain = [scratch.ReLU(), scratch.Dropout(0.5, seed=lab.seed), scratch.BatchNorm(20, momentum=0)]
+stds = []
+for training in (True, False):
+    a = draw.normal(size=(20_000, 20))
+    for layer in chain:
+        a = layer.forward(a, training)
+    stds.append(a.std())
+theory = ((0.5 - 1 / (2 * np.pi)) / (1 - 1 / (2 * np.pi))) ** 0.5
+ends = {name: by_labels["noisy"][name] for name in ("plain", whole, *mixed)}
+ck.show(ck.plotting.strips(ends, xlabel="validation loss, each at its best rate",
+                           title=f"Noisy labels: {ck.verdict(ends).headline}"))  # fmt: skip
+ck.prove("Behind dropout BN's output has the standard deviation 1 in training, 0.64 at prediction",
+         abs(stds[0] - 1) < 0.01 and abs(stds[1] - theory) < 0.01,
+         f"{stds[0]:.3f} and {stds[1]:.3f}, in theory {theory:.3f}")  # fmt: skip
+between, renewed, last = (end_noisy[name] for name in list(mixed)[1:])
+ck.prove(
+    "With noisy labels BN with dropout between the layers ends below BN alone",
+    between < end_noisy[whole],
+    f"{between:.2f} < {end_noisy[whole]:.2f}",
+)
+ck.prove("One pass without dropout takes it lower still", renewed < between - 0.03,
+         f"{between:.2f} → {renewed:.2f}")  # fmt: skip
+
+# %% [markdown]
+# **Behind dropout BN's output has the standard deviation 1 in training and {{ stds[1]:.2f }} at
+# prediction; one pass over the training set *without* dropout takes the loss of the net with both
+# from {{ between:.2f }} to {{ renewed:.2f }}.** So the variance shift is real, it costs, and it can
+# be undone. But it does not follow that the two must not be mixed: where there is noise to leave
+# unlearned, the net with both ends below BN alone ({{ end_noisy[whole]:.2f }}). Dropout only behind
+# the last BN, which has no variance shift, gets {{ last:.2f }} here.
+
+# %% [markdown]
+# ## 9 · Tiny batches, and what to use there
+#
+# Section 4 found that of the gradient's square a share of $(B-2)/B$ passes a BN layer. In a batch
+# of one the output is β, whatever the image. **Layer normalisation** takes mean and variance over
+# the features of *one* sample, so it does not know what a batch is. Below every net takes the same
+# {{ steps }} steps, each kind and batch size with the rate that suits it; only normalisation and
+# batch size differ. The plain net is there because the batch size matters by itself.
+#
+# **Predict first:** at which batch sizes is BN ahead of layer normalisation, at which behind? Where
+# BN fails with two, what fails: the weights, or the moving averages?
 
 
-# %%
-def small_net(bn_first):
-    first = [layers.BatchNormalization(momentum=0.9)] if bn_first else []
-    net = keras.Sequential([keras.Input((784,)), *first, layers.Dense(64, "relu"),
-                            layers.Dense(10, activation="softmax")])  # fmt: skip
-    net.compile(keras.optimizers.SGD(0.05), loss=LOSS, metrics=["accuracy"])
+# %% tags=["helper"]
+NORMS = {
+    "plain": None,
+    "batch norm": lambda n: scratch.BatchNorm(n, momentum=0.9),
+    "layer norm": scratch.LayerNorm,
+}
+
+
+def trained_on(norm, size, rate, seed):
+    """Return a net of three hidden layers after `steps` steps on batches of `size`."""
+    rng, stack = np.random.default_rng(seed), []
+    for fan_in, fan_out in ((196, 64), (64, 64), (64, 64)):
+        stack.append(scratch.Dense(fan_in, fan_out, initialiser="he_normal", seed=rng))
+        stack += [NORMS[norm](fan_out)] if NORMS[norm] else []
+        stack.append(scratch.ReLU())
+    net = ck.scratch.Sequential([*stack, scratch.Dense(64, 10, seed=rng)])
+    loss, sgd = scratch.SoftmaxCrossEntropy(), ck.scratch.optimizers.SGD(rate)
+    with np.errstate(all="ignore"):  # too high a rate diverges, and is not chosen
+        for _ in range(steps):
+            rows = rng.integers(len(x_small), size=size)
+            if not np.isfinite(ck.scratch.train_step(net, loss, sgd, x_small[rows], y_small[rows])):
+                break
     return net
 
 
-mean, std = raw.mean(axis=0), raw.std(axis=0)
-std = np.where(std > 0, std, 1)  # a pixel that is always 0 would divide by 0
-raw_valid = 255 * valid[0].reshape(-1, 784)
+def score(net, size=None):
+    """Validation accuracy; with a size, in training mode on batches of that size."""
+    with np.errstate(all="ignore"):
+        if size is None:
+            return np.mean(net.forward(x_valid).argmax(axis=1) == y_valid)
+        cut = [net.forward(rows, training=True) for rows in x_valid.reshape(-1, size, 196)]
+    return np.mean(np.concatenate(cut).argmax(axis=1) == y_valid)
 
 
-def score(net, images):
-    return net.evaluate(images, valid[1], batch_size=1000, verbose=0)[1]
+# %% tags=["helper"]
+batch_sizes, small_nets, results = (1, 2, 8, 32), {}, {}
+for norm in NORMS:
+    rates = [
+        searched(
+            lambda rate, norm=norm, size=size: -score(trained_on(norm, size, rate, lab.seed)),
+            (0.03, 0.1),
+        )
+        for size in batch_sizes
+    ]
+    small_nets[norm] = [
+        [trained_on(norm, size, rate, lab.seed + seed) for seed in range(1, n_seeds + 1)]
+        for size, rate in zip(batch_sizes, rates, strict=True)
+    ]
+    results[norm] = np.array([[score(net) for net in nets] for nets in small_nets[norm]]).T
+in_twos = [score(net, size=2) for net in small_nets["batch norm"][1]]
+for net in small_nets["batch norm"][1]:
+    one_pass(net, x_small.reshape(-1, 250, 196))
+renewed_at_2 = [score(net) for net in small_nets["batch norm"][1]]
 
-
-first_layer = {name: [] for name in ("raw", "scaled", "scaled, fed raw", "BN first, fed raw")}
-plain_net, bn_net = small_net(bn_first=False), small_net(bn_first=True)
-for seed in range(n_seeds):
-    keras.utils.set_random_seed(seed)
-    plain_start, bn_start = small_net(False).get_weights(), small_net(True).get_weights()
-    for name, net, start, inputs in (
-        ("raw", plain_net, plain_start, raw),
-        ("scaled", plain_net, plain_start, (raw - mean) / std),
-        ("BN first, fed raw", bn_net, bn_start, raw),
-    ):
-        net.set_weights(start)
-        ck.fit(net, inputs, y, epochs=3, batch_size=64, verbose=0, seed=seed)
-        scale_too = name == "scaled"
-        first_layer[name].append(score(net, (raw_valid - mean) / std if scale_too else raw_valid))
-        if scale_too:
-            first_layer["scaled, fed raw"].append(score(net, raw_valid))
-
-# %%
-fig, ax = plt.subplots(figsize=(7.5, 2.4))
-ck.plotting.strip(ax, first_layer, "validation accuracy")
-best_raw = max(first_layer, key=lambda name: np.mean(first_layer[name]) * ("fed raw" in name))
-ax.set_title(f"Fed raw pixels at prediction, best: {best_raw.split(',')[0]}")
-ck.show(
-    fig,
-    alt="Validation accuracy of every run: "
-    + ", ".join(f"{name} {np.mean(runs):.2f}" for name, runs in first_layer.items()),
+# %% tags=["claim"]
+ck.plotting.style()
+ck.show(ck.plotting.lines(
+    results, batch_sizes, log="x", xlabel="batch size", ylabel="validation accuracy",
+    title=f"BN needs a batch: {steps} steps, each point at its best rate"))  # fmt: skip
+bn, ln, none = (results[norm].mean(axis=0) for norm in ("batch norm", "layer norm", "plain"))
+layer = scratch.LayerNorm(196)
+apart = np.abs(layer.forward(x_small[:1]) - layer.forward(x_small[:64])[:1]).max()
+ck.prove(
+    "Layer normalisation gives an image alone what it gives it among 64",
+    apart < 1e-9,
+    f"{apart:.0e} apart",
+)
+ck.prove("With a batch of 1 BN learns next to nothing", bn[0] < 0.25, f"accuracy {bn[0]:.2f}")
+ck.prove("With a batch of 2 layer normalisation is ahead of BN by more than 10 percentage points",
+         ln[1] > bn[1] + 0.1, f"{ln[1]:.2f} against {bn[1]:.2f}")  # fmt: skip
+ck.prove(
+    "With a batch of 32 BN is ahead of layer normalisation",
+    bn[3] > ln[3],
+    f"{bn[3]:.3f} > {ln[3]:.3f}",
+)
+best_of_two = max(np.mean(in_twos), np.mean(renewed_at_2))
+ck.prove(
+    "Neither batches of two nor one pass make good what a batch of two has lost",
+    best_of_two - bn[1] < (ln[1] - bn[1]) / 2,
+    f"averages {bn[1]:.2f}, one pass {np.mean(renewed_at_2):.2f}, in twos {np.mean(in_twos):.2f}",
 )
 
+# %% [markdown]
+# **With a batch of two BN gets {{ bn[1]:.0% }}, layer normalisation {{ ln[1]:.0% }}, the plain net
+# {{ none[1]:.0% }}; with 32 it is {{ bn[3]:.0% }}, {{ ln[3]:.0% }} and {{ none[3]:.0% }}.** What
+# fails at two is the learning itself: predicting in batches of two, as in training, gives
+# {{ np.mean(in_twos):.0% }}, and statistics from one pass give {{ np.mean(renewed_at_2):.0% }}, so
+# it is not the moving averages. No gradient gets below a BN, as section 4 said: only the last BN's
+# γ and β and the output layer learn.
+#
+# For **recurrent nets** BN is awkward for another reason: each time step has statistics of its own,
+# and sequences differ in length ([lesson 05](05_gradient_clipping.ipynb)). They use layer
+# normalisation, and so do transformers. Convolutional nets on few large images use *group
+# normalisation* (Wu and He, 2018).
+
+# %% [markdown]
+# ## 10 · BN as the first layer
+#
+# Put BN first and you may feed raw pixels, 0 to 255. Two statements about this are often read: "it
+# does the same as a scaler", and "it needs extra preprocessing at prediction". Test both: a small
+# net on raw pixels, on pixels standardised beforehand, and on raw pixels with BN first, each at its
+# best rate.
+#
+# **Predict first:** which net is best? Which of them can be given raw pixels by its users, one
+# image at a time?
+
 # %%
+raw = SimpleNamespace(x_train=255 * data.x_train, y_train=data.y_train,
+                      x_valid=255 * digits.x_valid, y_valid=digits.y_valid)  # fmt: skip
+
+
+def first_net(*first):
+    return dense_net(*[layer() for layer in first], layers.Dense(64, "relu"))
+
+
+tried = {"raw pixels": ((), raw, (0.00001, 0.0001, 0.001)),
+         "standardised pixels": ((), data.standardized(), (0.01, 0.1, 1.0)),
+         "raw pixels, BN first": ((layers.BatchNormalization,), raw, (0.01, 0.1, 1.0))}  # fmt: skip
+trials = {}
+for name, (first, pixels, rates) in tried.items():
+    net = {name: lambda first=first: first_net(*first)}
+    trials[name] = ck.compare(net, pixels, rates=rates, epochs=4, batch_size=64, seeds=n_seeds,
+                              choose_by="val_accuracy")  # fmt: skip
+
+# %% tags=["claim"]
 import tempfile
-from pathlib import Path
 
-one = raw_valid[:1]
+ck.plotting.style()
+right, loss_of = ({name: runs.last(metric)[name] for name, runs in trials.items()}
+                  for metric in ("val_accuracy", "val_loss"))  # fmt: skip
+ck.show(ck.plotting.strips(right, xlabel="validation accuracy after 4 epochs",
+                           title=ck.verdict(right, better="higher").headline))  # fmt: skip
+bn_first = trials["raw pixels, BN first"].models["raw pixels, BN first"]
+scaled = trials["standardised pixels"].models["standardised pixels"]
 with tempfile.TemporaryDirectory() as folder:
-    bn_net.save(Path(folder) / "net.keras")
-    loaded = keras.models.load_model(Path(folder) / "net.keras")
-alone = loaded.predict(one, verbose=0)[0]
-in_company = bn_net.predict(raw_valid[:500], verbose=0)[0]
-print("one raw image, alone, from the saved file, against the same image among 500:",
-      f"largest difference {np.abs(alone - in_company).max():.1e}")  # fmt: skip
-
-# %% tags=["claim"]
-mean_score = {name: np.mean(runs) for name, runs in first_layer.items()}
-assert np.std(in_training) > 0.02, f"BN in training should vary, its std is {np.std(in_training)}"
-assert mean_score["BN first, fed raw"] > mean_score["scaled, fed raw"], (
-    f"BN first should need no preprocessing: {mean_score}"
+    bn_first.save(f"{folder}/net.keras")
+    loaded = keras.models.load_model(f"{folder}/net.keras")
+alone = loaded.predict(raw.x_valid[:1], verbose=0)[0]
+company = bn_first.predict(raw.x_valid[:500], verbose=0)[0]
+forgot, means = (
+    accuracy(scaled, raw.x_valid, raw.y_valid),
+    {name: v.mean() for name, v in right.items()},
 )
-assert np.abs(alone - in_company).max() < 1e-4, "one raw image should get the same answer alone"
+pixel = int(raw.x_train.reshape(-1, 784).var(axis=0).argmax())
+column = raw.x_train.reshape(-1, 784)[:, [pixel]]
+many = [batch_norm(column[np.r_[0, draw.integers(1, n, 63)]])[0, 0] for _ in range(300)]
+losses = {name: values.mean() for name, values in loss_of.items()}
+ck.prove(
+    "BN first on raw pixels is within 4 percentage points of standardised pixels, far above raw ones",
+    abs(means["raw pixels, BN first"] - means["standardised pixels"]) < 0.04
+    and means["raw pixels, BN first"] > means["raw pixels"] + 0.03,
+    ", ".join(f"{name} {value:.1%}" for name, value in means.items()),
+)
+ck.prove("Its validation loss is higher than that of standardised pixels",
+         losses["raw pixels, BN first"] > losses["standardised pixels"],
+         f"{losses['raw pixels, BN first']:.2f} > {losses['standardised pixels']:.2f}")  # fmt: skip
+ck.prove("A scaler gives one value for one pixel of one image, BN in training many",
+         np.std(many) > 0.02, f"standard deviation {np.std(many):.3f} over 300 batches of 64")  # fmt: skip
+ck.prove("One raw image alone, in the net loaded from its file, gets the answer it gets among 500",
+         np.abs(alone - company).max() < 1e-4, f"{np.abs(alone - company).max():.0e} apart")  # fmt: skip
+ck.prove(
+    "The net of standardised pixels loses more than 2 percentage points when users send raw ones",
+    forgot < means["standardised pixels"] - 0.02,
+    f"{means['standardised pixels']:.1%} → {forgot:.1%}",
+)
 
 # %% [markdown]
-# BN first needs **no** extra preprocessing at prediction: its moving averages are weights, saved with
-# the model, and a single raw image gets the same answer as in a crowd. It is the *scaler* that you
-# must carry along, and that is easily forgotten.
+# **BN first on raw pixels gets {{ means["raw pixels, BN first"]:.1% }}, standardised pixels
+# {{ means["standardised pixels"]:.1% }}, raw pixels alone {{ means["raw pixels"]:.1% }}.** So BN
+# first comes close to a scaler. It is not the same: the scaler uses the training set's statistics,
+# once, and BN each batch's while it trains (one pixel of one image has the standard deviation
+# {{ np.std(many):.2f }} there), with a γ and a β to learn. The difference shows in the loss,
+# {{ losses["raw pixels, BN first"]:.2f }} against {{ losses["standardised pixels"]:.2f }}: a pixel
+# at the border that is 0 in nearly all training images is divided by next to nothing, and the rare
+# image that has ink there gets a wrong answer with great confidence.
 #
-# ### When the real data are different
+# And BN needs **no** preprocessing at prediction: its averages are weights, saved with the model,
+# and one raw image gets the same answer alone as in a crowd. It is the *scaler* that you must carry
+# along; forgotten, it costs {{ 100 * (means["standardised pixels"] - forgot):.0f }} percentage
+# points here.
 #
-# The averages describe the training data. Let a new scanner deliver paler images, half the contrast and
-# a grey background: a **covariate shift** between training and real data. **Predict first:** can the
-# net recover *without a single label*?
-
-# %%
-pale, pale_valid = 0.5 * raw + 60, 0.5 * raw_valid + 60
-shift_scores = {"usual images": score(bn_net, raw_valid), "pale images": score(bn_net, pale_valid)}
-for _ in range(100):
-    rows = rng.integers(len(pale), size=64)
-    bn_net.layers[0](pale[rows], training=True)  # moves the averages; no label, no gradient
-shift_scores["pale images, averages renewed"] = score(bn_net, pale_valid)
-for name, value in shift_scores.items():
-    print(f"{name:30s} validation accuracy {value:.1%} (one net)")
+# ### Optional: when the real data are different
+#
+# The averages describe the training data. Let a new scanner deliver paler images, half the contrast
+# on a grey background: a **covariate shift** between training and real data. **Predict first:** can
+# the net recover *without a single label*?
 
 # %% tags=["claim"]
-renewed, broken = shift_scores["pale images, averages renewed"], shift_scores["pale images"]
-assert renewed > broken + 0.1, f"new averages should help: {broken:.2f} → {renewed:.2f}"
+pale_train, pale_valid = 0.5 * raw.x_train + 60, 0.5 * raw.x_valid + 60
+at_home, abroad = (accuracy(bn_first, x, raw.y_valid) for x in (raw.x_valid, pale_valid))
+renew_averages(bn_first, pale_train)  # no label, no gradient
+renewed = accuracy(bn_first, pale_valid, raw.y_valid)
+ck.prove("Pale images break the net; one pass over pale training images without labels repairs it",
+         abroad < at_home - 0.1 and renewed > at_home - 0.03,
+         f"{at_home:.1%} → {abroad:.1%} → {renewed:.1%}")  # fmt: skip
 
 # %% [markdown]
-# Here the shift is one that a new mean and variance undo exactly. Not every shift is, and a net that meets
-# other *classes* than before is not helped at all.
+# **Pale images take the net from {{ at_home:.1% }} to {{ abroad:.1% }}; one pass over pale images,
+# without labels, takes it to {{ renewed:.1% }}.** This shift is one that a new mean and variance
+# undo. Not every shift is, and a net that meets new *classes* is not helped at all.
 #
 # ## 11 · Fold it away
 #
-# At prediction BN multiplies by a constant and adds a constant. So does the dense layer before
-# it. Two affine maps in a row are one: with $s = \gamma / \sqrt{\hat\sigma^2 + \varepsilon}$
+# At prediction BN multiplies by a constant and adds a constant. So does the dense layer before it,
+# apart from mixing its inputs. Two affine maps in a row are one: with
+# $s = \gamma / \sqrt{\hat\sigma^2 + \varepsilon}$
 #
 # $$W' = W \cdot s \quad \text{(column by column)} \qquad b' = \beta + s\,(b - \hat\mu)$$
 #
-# where $W, b$ belong to the dense layer, and $\hat\mu, \hat\sigma^2$ are the moving averages.
-# **Predict first:** how many of the net's parameters go away? How much faster is it?
+# ![Above, a dense layer, then batch normalisation, then ReLU; below, one dense layer with the kernel W times s and a new bias, then ReLU.](../figures/bn_folding.svg)
+#
+# **Predict first:** how many parameters of this net of eight hidden layers go away? How much faster
+# does it predict?
 
 # %%
-model = models["before"]
-dense, bn = model.layers[1], model.layers[2]
-gamma, beta, moving_mean, moving_variance = (w.numpy() for w in bn.weights)
-s = gamma / np.sqrt(moving_variance + bn.epsilon)
+model = race.models["BN before ReLU"]
+dense, norm = model.layers[1], model.layers[2]
+gamma, beta, moving_mean, moving_variance = (w.numpy() for w in norm.weights)
+s = gamma / np.sqrt(moving_variance + norm.epsilon)
 kernel, bias = dense.kernel.numpy() * s, beta - s * moving_mean
-flat = x[:256].reshape(-1, 784)
-by_hand = np.abs(flat @ kernel + bias - np.array(bn(dense(flat)))).max()
-print(f"first layer by hand: largest difference {by_hand:.1e}")
+flat = data.x_valid[:256].reshape(-1, 784)
+by_hand = np.abs(flat @ kernel + bias - np.array(norm(dense(flat)))).max()
 
-folded = ck.folding.fold_batch_norm(model)  # the same for every layer of the model
-before, after = model.predict(valid[0], verbose=0), folded.predict(valid[0], verbose=0)
-print(f"whole model: largest difference in a probability {np.abs(before - after).max():.1e}")
-print(f"parameters: {model.count_params():,} → {folded.count_params():,}, "
-      f"layers: {len(model.layers)} → {len(folded.layers)}")  # fmt: skip
-
-# %%
-taken = {"with BN": [], "folded": []}
-for _ in range(60):  # in turns, so that both meet the same disturbances
-    for name, net in (("with BN", model), ("folded", folded)):
-        began = time.perf_counter()
-        net.predict_on_batch(x[:256])
-        taken[name].append(time.perf_counter() - began)
-ratio = np.median(taken["with BN"]) / np.median(taken["folded"])
-print(f"one batch of 256: {ratio:.2f} times as fast once folded (median of 60)")
+folded = ck.folding.fold_batch_norm(model)  # the same, for every layer of the model
+with_bn, without_bn = (net.predict(data.x_valid, verbose=0) for net in (model, folded))
+print(f"parameters {model.count_params():,} → {folded.count_params():,}")
+print(f"probabilities at most {np.abs(with_bn - without_bn).max():.0e} apart")
 
 # %% tags=["claim"]
-gap = np.abs(before - after).max()
-assert gap < 1e-4, f"the folded net's predictions should be equal within 1e-4, they differ by {gap}"
-assert folded.count_params() < model.count_params(), "the folded net should have fewer parameters"
+taken = {model: [], folded: []}
+for _ in range(60):  # in turns, so that both meet the same disturbances
+    for net, times in taken.items():
+        began = time.perf_counter()
+        net.predict_on_batch(data.x_valid[:256])
+        times.append(time.perf_counter() - began)
+speed = np.median(taken[model]) / np.median(taken[folded])
+print(f"one batch of 256: {speed:.2f} times as fast once folded (median of 60, in turns)")
+gone = model.count_params() - folded.count_params()
+ck.prove("The folded layer equals dense layer and BN", by_hand < 1e-3, f"{by_hand:.0e} apart")
+ck.prove(
+    "The folded net's predictions are the same within 1e-4",
+    np.abs(with_bn - without_bn).max() < 1e-4,
+    f"{np.abs(with_bn - without_bn).max():.0e} apart on {len(with_bn):,} images",
+)
+ck.prove("Of eight layers of 100 units four parameters a unit go, one comes back",
+         gone == 3 * 800 and len(folded.layers) == len(model.layers) - 8, f"{gone:,} fewer")  # fmt: skip
 
 # %% [markdown]
-# Four parameters for each feature are gone, one (the bias) comes back, and the predictions are the same.
-# The gain in time depends on the net: BN costs little next to a large product of matrices, and
-# much next to a small one. Fold **last**: a folded net trains like one that never had BN.
+# **{{ gone:, }} parameters and eight layers are gone, the predictions agree to
+# {{ np.abs(with_bn - without_bn).max():.0e }}, and a batch of 256 takes {{ 1 / speed:.2f }} times
+# as long.** Four numbers for each unit go, one (the bias) comes back. The gain in time depends on
+# the net: BN costs little next to a large product of matrices, and much next to a small one. Fold
+# **last**: a folded net trains like one that never had BN.
+
+# %% [markdown]
+# ## Optional: why does it work?
 #
-# ## 12 · Why does it work?
+# The paper's answer was **internal covariate shift** (내부 공변량 변화): each layer's inputs change as the
+# layers below learn, and BN is said to help because it calms this. Santurkar and others (2018)
+# tested it: after BN, add **jitter**. In each step every unit is scaled and shifted at random, so
+# that the layers above see their inputs jump about. If calm is the cure, jitter must undo it. Their
+# own answer is the **landscape**: with BN the gradient still holds good some way ahead.
 #
-# The paper's answer was **internal covariate shift** (내부 공변량 변화): each layer's inputs change as
-# the layers below learn, and BN is said to help because it calms this. Test it: after BN, add
-# **jitter**. In each step every unit is scaled and shifted at random, so that the layers above
-# see their inputs jump about. If calm is the cure, jitter must undo it.
-#
-# **Predict first:** rank the three nets (plain, BN, BN with jitter) by how much the inputs of their
-# activations move from step to step, and by how well they learn.
+# **Predict first:** rank three sigmoid nets (plain, BN, BN with jitter) by how much the inputs of
+# their activations move from step to step, and by how well they learn. And in a ReLU net: up to
+# which step along the negative gradient does a batch's loss go down, with and without BN?
 
 
-# %%
+# %% tags=["helper"]
 class Jitter:
     """Scale and shift each unit at random, anew in each training step."""
 
+    params, grads = {}, {}
+
     def __init__(self, n_units, seed):
-        self.params, self.grads = {}, {}
         self.n_units, self.rng = n_units, np.random.default_rng(seed)
 
     def forward(self, x, training=False):
@@ -1009,245 +1191,168 @@ class Jitter:
         return grad * self.scale
 
 
-def deep(kind, activation, seed):
-    initialiser = "he_normal" if activation == "relu" else "glorot_normal"
-    net = ck.scratch.deep_stack([196] + 6 * [64], activation, initialiser,
+def learn(kind, seed):
+    """Train six sigmoid layers; return the loss of the last 50 steps, and the units' mean move."""
+    net = ck.scratch.deep_stack([196] + 6 * [64], "sigmoid", "glorot_normal",
                                 batch_norm=kind != "plain", n_classes=10, seed=seed)  # fmt: skip
-    if kind != "BN and jitter":
-        return net
-    jittery = []
-    for layer in net.layers:
-        jittery.append(layer)
-        if isinstance(layer, scratch.BatchNorm):
-            jittery.append(Jitter(64, seed=100 * seed + len(jittery)))
-    return ck.scratch.Sequential(jittery)
-
-
-# %%
-jitter_steps = lab.pick(quick=120, standard=300, full=300)
-
-
-def learn(net):
-    """Train; return the loss of the last 50 steps and how far unit means moved, in their std."""
-    rng, moved, previous = np.random.default_rng(0), [], None
-    loss, sgd = scratch.SoftmaxCrossEntropy(), ck.scratch.optimizers.SGD(0.1)
-    inputs = [i - 1 for i, layer in enumerate(net.layers) if isinstance(layer, scratch.Activation)]
-    values = []
-    for _ in range(jitter_steps):
+    if kind == "BN and jitter":
+        pairs = [
+            [each, Jitter(64, 100 * seed + i)] if isinstance(each, scratch.BatchNorm) else [each]
+            for i, each in enumerate(net.layers)
+        ]
+        net = ck.scratch.Sequential([each for pair in pairs for each in pair])
+    places = [i - 1 for i, each in enumerate(net.layers) if isinstance(each, scratch.Activation)]
+    rng, loss, sgd = (
+        np.random.default_rng(seed),
+        scratch.SoftmaxCrossEntropy(),
+        ck.scratch.optimizers.SGD(0.1),
+    )
+    losses, moved, previous = [], [], None
+    for _ in range(steps):
         rows = rng.integers(len(x_small), size=64)
-        values.append(ck.scratch.train_step(net, loss, sgd, x_small[rows], y[rows]))
+        losses.append(ck.scratch.train_step(net, loss, sgd, x_small[rows], y_small[rows]))
+        if len(losses) < steps - 50:
+            continue
         seen = net.outputs(x_small[:100], training=True)  # always the same 100 images
-        means = np.array([seen[i].mean(axis=0) for i in inputs])
-        spread = np.array([seen[i].std() for i in inputs])[:, None]
-        if previous is not None:
-            moved.append((np.abs(means - previous) / spread).mean())
-        previous = means
-    return np.mean(values[-50:]), np.mean(moved)
+        now = np.array([seen[i].mean(axis=0) for i in places])
+        width = np.array([seen[i].std() for i in places])[:, None]
+        moved += [] if previous is None else [(np.abs(now - previous) / width).mean()]
+        previous = now
+    return np.mean(losses[-50:]), np.mean(moved)
 
 
-KINDS = ("plain", "BN", "BN and jitter")
-shift = {
-    (activation, kind): np.array([learn(deep(kind, activation, seed)) for seed in range(n_seeds)])
-    for activation in ("sigmoid", "relu")
-    for kind in KINDS
-}
-
-# %%
-fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4))
-for ax, activation in zip(axes, ("sigmoid", "relu"), strict=True):
-    for i, kind in enumerate(KINDS):
-        final_loss, moved = shift[activation, kind].T
-        ax.semilogx(moved, final_loss, MARKERS[i], color=COLORS[i], label=kind, markersize=8)
-    order = sorted(KINDS, key=lambda kind: shift[activation, kind][:, 0].mean())
-    ax.set(xlabel="mean step of a unit's mean, in std (log)", ylabel="training loss, last 50 steps",
-           ylim=(0, 2.5), title=f"{activation}: {' < '.join(order)}")  # fmt: skip
-    ax.legend()
-ck.show(
-    fig,
-    alt="Final training loss against how far the means of the activations' inputs move from one "
-    "step to the next, one dot for each seed, for a sigmoid net (left) and a ReLU net (right). "
-    "BN with jitter lies furthest to the right in both.",
-)
-
-# %%
-drift = {key: runs[:, 1].mean() for key, runs in shift.items()}
-last_loss = {key: runs[:, 0].mean() for key, runs in shift.items()}
-print("              moved, as a multiple of plain      training loss")
-for activation in ("sigmoid", "relu"):
-    for kind in KINDS:
-        times = drift[activation, kind] / drift[activation, "plain"]
-        print(f"{activation:8s} {kind:14s} {times:16.3f} {last_loss[activation, kind]:20.2f}")
-
-# %% tags=["claim"]
-for activation in ("sigmoid", "relu"):
-    jittery, plain = drift[activation, "BN and jitter"], drift[activation, "plain"]
-    assert jittery > plain, f"{activation}: jitter should move inputs more: {jittery}, {plain}"
-learned = {kind: last_loss["sigmoid", kind] for kind in KINDS}
-assert learned["BN and jitter"] < learned["plain"] - 0.3, (
-    f"with BN and jitter the sigmoid net should still learn far better than plain: {learned}"
-)
-
-# %% [markdown]
-# In the sigmoid net the jittery one has far more internal covariate shift than the plain one, and
-# learns where the plain one hardly does. So calm cannot be what makes BN work there. Jitter is not
-# free: it is noise, and you see what it costs against BN alone. In the ReLU net, which trains well enough
-# without BN, that cost can be larger than BN's gain.
-#
-# What then? Santurkar and others (2018) point to the **landscape**: with BN the gradient still
-# holds good some way ahead. Look along it: stop at several moments of a training, go a step of growing length
-# in the direction of the negative gradient, and write down that batch's loss.
-#
-# **Predict first:** up to which length does the loss go down, with and without BN?
+# %% tags=["helper"]
+lengths = np.array([0.05, 0.1, 0.2, 0.4, 0.8])
 
 
-# %%
-lengths = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
-
-
-def look_ahead(kind, seed, steps=100):
-    """Change of the batch's loss along −gradient, (moments, lengths); norm of each gradient."""
-    net, rng, changes, norms = deep(kind, "relu", seed), np.random.default_rng(seed), [], []
+def downhill(with_bn, seed):
+    """At ten moments of a training: does a step of each length lower the batch's loss?"""
+    net = ck.scratch.deep_stack([196] + 6 * [64], batch_norm=with_bn, n_classes=10, seed=seed)
+    rng, found = np.random.default_rng(seed), []
     loss, sgd = scratch.SoftmaxCrossEntropy(), ck.scratch.optimizers.SGD(0.05)
-    for step in range(steps):
+    for step in range(100):
         rows = rng.integers(len(x_small), size=64)
         before = {name: value.copy() for name, value in net.params.items()}
-        ck.scratch.train_step(net, loss, sgd, x_small[rows], y[rows])
+        began = ck.scratch.train_step(net, loss, sgd, x_small[rows], y_small[rows])
         after = {name: value.copy() for name, value in net.params.items()}
         if step % 10 == 0:
-            line = []
+            ends = []
             for length in lengths:
                 for name, value in net.params.items():
                     value[...] = before[name] - length * net.grads[name]
-                line.append(loss.forward(net.forward(x_small[rows], training=True), labels=y[rows]))
+                out = net.forward(x_small[rows], training=True)
+                ends.append(loss.forward(out, labels=y_small[rows]))
             for name, value in net.params.items():
                 value[...] = after[name]
-            changes.append(np.array(line) - line[0])
-            norms.append(np.sqrt(sum(np.sum(g**2) for g in net.grads.values())))
-    return np.array(changes), norms
+            found.append(np.array(ends) < began)
+    return np.mean(found, axis=0)
 
 
-ahead, gradient_norm = {}, {}
-for kind in ("plain", "BN"):
-    found = [look_ahead(kind, seed) for seed in range(n_seeds)]
-    ahead[kind] = np.concatenate([changes for changes, _ in found])
-    gradient_norm[kind] = float(np.median([norms for _, norms in found]))
+seeds = range(lab.seed, lab.seed + 2)
+shift = {
+    kind: np.array([learn(kind, seed) for seed in seeds])
+    for kind in ("plain", "BN", "BN and jitter")
+}
+ahead = {
+    name: np.array([downhill(name == "BN", seed) for seed in seeds]) for name in ("plain", "BN")
+}
 
-# %%
-fig, ax = plt.subplots(figsize=(7.5, 3.4))
-for i, (kind, changes) in enumerate(ahead.items()):
-    low, middle, high = np.percentile(changes, [10, 50, 90], axis=0)
-    ax.fill_between(lengths, low, high, color=COLORS[i], alpha=0.2)
-    ax.plot(lengths, middle, marker=MARKERS[i], **ck.plotting.line_kw(i), label=kind)
-ax.axhline(0, color=COLORS[6], linewidth=1, linestyle=":")
-downhill = {kind: np.mean(changes[:, lengths == 0.4] < 0) for kind, changes in ahead.items()}
-ax.set_yscale("symlog", linthresh=0.5)
-ax.set(xlabel="step length (learning rate)", ylabel="change of the batch's loss (symlog)",
-       title="A step of 0.4 still leads down in "
-             f"{downhill['plain']:.0%} (plain) and {downhill['BN']:.0%} (BN) of cases")  # fmt: skip
-ax.legend()
-ck.show(
-    fig,
-    alt="Change of the loss along the negative gradient against step length, median and the middle "
-    f"80% of {len(ahead['BN'])} moments. A step of 0.4 lowers the loss in {downhill['plain']:.0%} of "
-    f"cases without and {downhill['BN']:.0%} with batch normalisation.",
-)
-
-# %%
-shorter = min(gradient_norm, key=gradient_norm.get)
-print("median norm of the gradient:", {kind: f"{v:.2f}" for kind, v in gradient_norm.items()})
-print(f"so a step of one and the same learning rate is shorter in the net: {shorter}")
 
 # %% tags=["claim"]
-assert downhill["BN"] > downhill["plain"], (
-    f"with BN long steps should lead down more often than without: {downhill}"
+ck.plotting.style()
+ends, moves = ({kind: runs[:, i] for kind, runs in shift.items()} for i in (0, 1))
+ck.show(
+    ck.plotting.strips(
+        moves,
+        log=True,
+        title="Jitter moves the inputs of the activations most …",
+        xlabel="mean move of a unit's mean in one step, in standard deviations",
+    )
 )
+ck.show(ck.plotting.strips(ends, title="… yet that net learns, and the plain one hardly does",
+                           xlabel="training loss, mean of the last 50 steps"))  # fmt: skip
+ck.show(ck.plotting.lines(ahead, lengths, log="x", title="With BN a longer step still leads down",
+                          xlabel="step along the negative gradient (learning rate)",
+                          ylabel="share of moments at which the loss falls"))  # fmt: skip
+ends, moves = ({kind: v.mean() for kind, v in each.items()} for each in (ends, moves))
+ck.prove("BN with jitter moves its inputs more than the plain net, and ends far lower",
+         moves["BN and jitter"] > moves["plain"] and ends["BN and jitter"] < ends["plain"] - 0.3,
+         f"moves {moves['BN and jitter']:.3f} > {moves['plain']:.3f}, "
+         f"loss {ends['BN and jitter']:.2f} < {ends['plain']:.2f}")  # fmt: skip
+far = {name: shares[:, 3].mean() for name, shares in ahead.items()}
+ck.prove("A step of 0.4 leads down more often with BN", far["BN"] > far["plain"] + 0.1,
+         f"in {far['BN']:.0%} and {far['plain']:.0%} of moments")  # fmt: skip
 
 # %% [markdown]
-# That is the same fact as section 8's higher learning rate, seen from close up. (Look at the printed
-# norms before you believe it: were the gradient with BN much shorter, the step would simply not go as
-# far.) Why the landscape
-# is smoother is still being worked out; part of it is the scale that BN takes out of the weights (section 7).
+# **The net with jitter has {{ moves["BN and jitter"] / moves["plain"]:.0f }} times the plain net's
+# shift, and its loss is {{ ends["BN and jitter"]:.2f }} against {{ ends["plain"]:.2f }}
+# ({{ ends["BN"]:.2f }} with BN alone).** So calm cannot be what makes BN work there; jitter has a
+# cost, but the cure survives it. **A step of 0.4 leads down in {{ far["BN"]:.0% }} of moments with
+# BN, in {{ far["plain"]:.0% }} without**: section 7's higher rate, seen from close up. Why the
+# landscape is smoother is still being worked out; part of it is the scale that BN takes out of the
+# weights (section 6).
 #
-# ## Explore: who shares the batch?
-#
-# Left: the values of one feature before BN. Right: after BN, batch by batch. The dark outline follows
-# **one** sample through 300 batches. Start at 2, then 4, 16, 256. What do γ and β do to the noise?
-
-
-# %%
-def draw_batches(batch_size, mean, spread, gamma, beta):
-    rng = np.random.default_rng(0)
-    batches = rng.normal(mean, spread, size=(300, batch_size))
-    batches[:, 0] = mean + spread  # the sample to follow: one std above the mean
-    after = batch_norm(batches.T, gamma, beta).T
-    fig, axes = plt.subplots(1, 2, figsize=(9, 2.9))
-    for ax, values, title in zip(axes, (batches, after), ("before BN", "after BN"), strict=True):
-        bins = np.linspace(values.min() - 0.1, values.max() + 0.1, 50)
-        rest = values[:, 1:].ravel()
-        ax.hist(rest, bins, density=True, color=COLORS[4], label="the other samples")
-        ax.hist(values[:, 0], bins, density=True, histtype="step", color=COLORS[6],
-                linewidth=1.8, label="one sample")  # fmt: skip
-        ax.set(xlabel="value of the feature", title=title)
-        ax.set_ylim(0, 2.2 * np.histogram(rest, bins, density=True)[0].max())
-    axes[0].set_ylabel("density")
-    axes[1].legend()
-    return fig
-
-
-ck.widgets.explore(
-    draw_batches,
-    alt="Histograms of one feature before and after batch normalisation, over 300 batches; one "
-    "sample that is always the same before BN is spread out after it.",
-    batch_size=(2, 256, 8),
-    mean=(-10.0, 10.0, 5.0),
-    spread=(0.1, 5.0, 2.0),
-    gamma=(0.1, 3.0, 1.0),
-    beta=(-3.0, 3.0, 0.0),
-)
-
-# %% [markdown]
 # ## Pitfalls
 #
-# - **A short training with `momentum=0.99`.** The averages have not arrived; validation is far worse
-#   than training. Lower the momentum, or train longer.
+# - **A short training with `momentum=0.99`.** The averages have not arrived; validation is far
+#   worse than training. Renew them in one pass.
 # - **`model(x, training=True)`** to "switch dropout on" switches BN as well, and moves its
 #   averages.
 # - **A bias before BN** is a parameter that learns nothing: `use_bias=False`.
-# - **BN in a frozen base** ([lesson 06](06_transfer_learning.ipynb)): in Keras
-#   `layer.trainable = False` also puts BN into prediction mode; `training=True` does not bring it
-#   back.
-# - **A tiny last batch.** 1,001 samples in batches of 100 end in a batch of 1, whose BN output is β.
-# - **A constant feature** has $\hat x = 0$ in training. At prediction a value never seen before is
-#   divided by about $\sqrt\varepsilon$, and becomes huge: it broke the pale images above.
-
-# %% [markdown]
+# - **BN in a frozen base** ([lesson 06](06_transfer_learning.ipynb)): in Keras `layer.trainable =
+#   False` also puts BN into prediction mode; `training=True` does not bring it back.
+# - **A tiny last batch.** 1,001 samples in batches of 100 end in a batch of 1, whose BN output is
+#   β.
+# - **A constant feature**, such as a pixel in the corner, has $\hat x = 0$ in training. At
+#   prediction a value never seen before is divided by about $\sqrt\varepsilon$ and becomes huge:
+#   that is what broke the pale images.
+#
+# ## What to do tomorrow
+#
+# 1. Put BN between the linear map and the activation, without a bias, and search the learning rate
+#    again, upwards.
+# 2. Give it batches of 32 or more; for smaller ones, recurrent nets and transformers take layer
+#    normalisation.
+# 3. If validation is far worse than training early on, renew the averages in one pass before you
+#    change anything else.
+# 4. Dropout and BN together: renew the averages with dropout off before you predict.
+# 5. Fold BN into its neighbours before you deliver the net.
+#
 # ## Recap
 #
-# - BN normalises each feature by its mini-batch, then scales by γ and shifts by β, which are learned.
-# - At prediction it uses moving averages: four vectors a layer, two trained, two estimated, all saved.
-# - It trains at more weight scales and bears higher rates; the rate is what saves epochs.
-# - It needs a batch: noisy at 2, useless at 1. Layer normalisation does not.
+# - BN normalises each feature by its batch, then scales by γ and shifts by β, which are learned.
+# - At prediction it uses moving averages: four vectors a layer, two trained, two estimated, all
+#   saved.
+# - It does not see the scale of the weights, so it trains at more scales and bears higher rates.
+# - Two of the batch's directions are lost to the gradient: useless at 1 and 2, best with many.
 # - After training it folds into the layer before it: same predictions, fewer parameters.
-
-# %% [markdown]
+#
 # ## Now practise
 #
 # Open [exercise 04](../exercises/04_batch_normalisation.ipynb): write both passes, the moving
-# averages and the folding yourself, and solve the `axis` puzzle before you ask Keras.
+# averages and the folding yourself, and solve the `axis` puzzle before you ask Keras. Then go on
+# with lesson [05 Gradient clipping](05_gradient_clipping.ipynb).
 #
-# Then go on with lesson
-# [05 Gradient clipping](05_gradient_clipping.ipynb).
-
-# %% [markdown]
 # ## Further reading
 #
 # - S. Ioffe and C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing
 #   Internal Covariate Shift*, ICML 2015, arXiv:1502.03167: section 3, algorithms 1 and 2.
-# - S. Santurkar, D. Tsipras, A. Ilyas and A. Mądry, *How Does Batch Normalization Help Optimization?*,
-#   NeurIPS 2018, arXiv:1805.11604: section 2, BN with noise; section 3, the landscape.
+# - K. Saitoh, *Deep Learning from Scratch* (ゼロから作る Deep Learning), O'Reilly Japan, 2016, chapter 6:
+#   the experiment with sixteen weight scales.
+# - S. Santurkar, D. Tsipras, A. Ilyas and A. Mądry, *How Does Batch Normalization Help
+#   Optimization?*, NeurIPS 2018, arXiv:1805.11604: section 2, BN with noise; section 3, the
+#   landscape.
+# - E. Hoffer, I. Hubara and D. Soudry, *Train Longer, Generalize Better: Closing the Generalization
+#   Gap in Large Batch Training of Neural Networks*, NeurIPS 2017, arXiv:1705.08741:
+#   ghost batch normalisation.
+# - X. Li, S. Chen, X. Hu and J. Yang, *Understanding the Disharmony Between Dropout and Batch
+#   Normalization by Variance Shift*, CVPR 2019, arXiv:1801.05134.
+# - Y. Wu and J. Johnson, *Rethinking "Batch" in BatchNorm*, arXiv:2105.07576, 2021: section 3,
+#   statistics from one pass.
 # - J. L. Ba, J. R. Kiros and G. E. Hinton, *Layer Normalization*, 2016, arXiv:1607.06450.
-# - Y. Wu and K. He, *Group Normalization*, ECCV 2018, arXiv:1803.08494: the error of BN at small batches.
+# - Y. Wu and K. He, *Group Normalization*, ECCV 2018, arXiv:1803.08494: the error of BN at small
+#   batches.
 # - B. Jacob and others, *Quantization and Training of Neural Networks for Efficient
 #   Integer-Arithmetic-Only Inference*, CVPR 2018, arXiv:1712.05877: section 3.2, folding.
-# - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition, 2022,
-#   chapter 11, "Batch Normalization".
+# - A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras, and TensorFlow*, 3rd edition,
+#   2022, chapter 11, "Batch Normalization".

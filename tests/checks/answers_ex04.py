@@ -140,7 +140,7 @@ MOVING = {
         (lambda b, m: (moving(b, m)[0], moving(b, m)[1].mean()), "`moving variance`"),
         (
             lambda b, m: moving(b, m, spread=lambda x: np.nan_to_num(x.var(0, ddof=1))),
-            "divides by m − 1",
+            "divides by B − 1",
         ),
     ],
 }
