@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(
@@ -14,3 +17,24 @@ app = typer.Typer(
 @app.callback()
 def _class() -> None:
     pass
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="The folder that COURSEKIT_CLASS names.")],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port of the page; a free one by default.")
+    ] = 0,
+    serve: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Receive lines on this port, into the folder."),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Print the board as it is, and end.")
+    ] = False,
+    hours: Annotated[float, typer.Option(min=0.0, help="Leave out lines that are older.")] = 6.0,
+) -> None:
+    """Show who is at which task, who is stuck, and the most frequent reasons, live."""
+    from coursekit.course.classroom.watch import watch as show
+
+    show(folder, port=port, serve=serve, once=once, hours=hours)
