@@ -38,3 +38,23 @@ def watch(
     from coursekit.course.classroom.watch import watch as show
 
     show(folder, port=port, serve=serve, once=once, hours=hours)
+
+
+@app.command()
+def bundle(
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The folder, such as a USB stick's.")],
+    systems: Annotated[
+        str, typer.Option(metavar="A,B,…", help="Also linux-aarch64.")
+    ] = "linux-x86_64,windows,macos-arm64",
+    python: Annotated[
+        str, typer.Option(metavar="A,B,…", help="Versions of Python.")
+    ] = "3.11,3.12,3.13",
+) -> None:
+    """Put the course, its packages and data into one folder, for machines without a network."""
+    from coursekit.course.classroom.bundle import bundle as make
+
+    make(to, _listed(systems), _listed(python))
+
+
+def _listed(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
