@@ -89,7 +89,7 @@ def as_html(board: Board, note: str = "") -> str:
 
 def _cells(one: Learner) -> tuple[str, ...]:
     state = f"{_MARKS[one.state]} {one.state}"
-    return one.who, one.task, state, f"{one.minutes:.0f}", str(one.tries), str(one.done)
+    return one.who, one.task, state, str(int(one.minutes)), str(one.tries), str(one.done)
 
 
 def _reason(reason: Reason) -> tuple[str, ...]:
