@@ -6,6 +6,7 @@ again into the same folder, what is there and still right is kept.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -44,6 +45,11 @@ for %%V in ({pythons}) do (
     py -%%V -m {module} "%~dp0." %*
     goto end
   )
+)
+set "FITS=import sys; sys.exit('%%d.%%d' %% sys.version_info[:2] not in '{pythons}'.split())"
+python -c "%FITS%" >nul 2>&1 && (
+  python -m {module} "%~dp0." %*
+  goto end
 )
 echo The course needs Python {spoken}: install one of them and start this again.
 :end
@@ -156,7 +162,7 @@ def _copy_course(root: Path, files: Sequence[str], to: Path) -> None:
         shutil.rmtree(to)
     for name in files:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / name, to / name)
+        shutil.copyfile(root / name, to / name)
 
 
 def _copy_data(source: Path, to: Path) -> None:
@@ -164,7 +170,7 @@ def _copy_data(source: Path, to: Path) -> None:
         shutil.rmtree(to)
     manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
     shutil.copytree(source / manifest["folder"], to / manifest["folder"])
-    shutil.copy(source / "manifest.json", to)
+    shutil.copyfile(source / "manifest.json", to / "manifest.json")
 
 
 def _write_scripts(to: Path, pythons: Sequence[str], systems: Sequence[str]) -> None:
@@ -177,6 +183,7 @@ def _write_scripts(to: Path, pythons: Sequence[str], systems: Sequence[str]) -> 
     }
     for name in ("start.sh", "start.command"):
         write_whole(to / name, _SH.format(**told))
-        (to / name).chmod(0o755)
+        with contextlib.suppress(OSError):  # a stick's file system may know no permissions
+            (to / name).chmod(0o755)
     write_whole(to / "start.bat", _BAT.format(**told).replace("\n", "\r\n"))
     write_whole(to / "READ ME FIRST.txt", _READ_ME.format(**told))

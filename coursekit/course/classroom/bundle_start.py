@@ -44,6 +44,9 @@ def main(arguments: list[str]) -> int:
     except CourseError as error:
         print(f"coursekit: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ncoursekit: interrupted; started again, it goes on from here.", file=sys.stderr)
+        return 130
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         print(
