@@ -69,7 +69,11 @@ def wheel(folder: Path, name: str, version: str, program: str | None = None) -> 
     folder.mkdir(exist_ok=True)
     (folder / f"{module}-{version}-py3-none-any.whl").write_bytes(content.getvalue())
     digest = hashlib.sha256(content.getvalue()).hexdigest()
-    return f"{name}=={version} \\\n    --hash=sha256:{digest}\n"
+    other = hashlib.sha256(b"the file of another system").hexdigest()
+    hashes = sorted([digest, other])
+    return (
+        f"{name}=={version} \\\n    --hash=sha256:{hashes[0]} \\\n    --hash=sha256:{hashes[1]}\n"
+    )
 
 
 class Course:
@@ -109,7 +113,7 @@ class Course:
 
     def lock(self, version: str) -> None:
         mac = wheel(self.registry, "ck-mac", version)
-        mac = mac.replace(" \\", " ; sys_platform == 'darwin' \\")
+        mac = mac.replace(" \\", " ; sys_platform == 'darwin' \\", 1)
         alpha = wheel(self.registry, "ck-alpha", version)
         (self.root / "requirements.lock").write_text(
             f"# section: installer\n{self.installer}# section: base\n{alpha}{mac}# section: test\n"
@@ -266,16 +270,12 @@ def test_every_release_of_python_finds_what_the_lock_asks_of_it(name, python):
     """Against each entry of the real lock, read by packaging."""
     lock = "".join(requirements.locked(("installer", "base")).values())
     target = bundle_wheels.SYSTEMS[name]
-    fetched = set(
-        re.findall(
-            r"^(\S+==\S+)",
-            "".join(bundle_wheels.requirements_for(lock, target, python)),
-            re.MULTILINE,
-        )
-    )
-    for line in re.findall(r"^(\w.*?)(?: \\)?$", lock, re.MULTILINE):
+    fetched = "".join(bundle_wheels.requirements_for(lock, target, python))
+    entries = re.findall(r"^(\w.*?)(?: \\)?\n((?:    --hash.*\n)*)", lock, re.MULTILINE)
+    assert sum(hashes.count("--hash") for _, hashes in entries) == lock.count("--hash")
+    for line, hashes in entries:
         asked = Requirement(line)
-        for release in range(20):
+        for release in (0, 4, 5, 19):
             place = {
                 "sys_platform": target.sys_platform,
                 "os_name": "nt" if name == "windows" else "posix",
@@ -284,7 +284,7 @@ def test_every_release_of_python_finds_what_the_lock_asks_of_it(name, python):
                 "python_version": python,
             }
             if asked.marker is None or asked.marker.evaluate(place):
-                assert f"{asked.name}{asked.specifier}" in fetched
+                assert f"{asked.name}{asked.specifier} \\\n{hashes}" in fetched
 
 
 # Starting it

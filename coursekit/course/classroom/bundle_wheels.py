@@ -17,7 +17,7 @@ from coursekit.course.bootstrap.installation import reason
 from coursekit.errors import ArgumentError, CourseError
 
 _ENTRY = re.compile(
-    r"^(?P<pin>[\w.-]+==[^\s;]+)(?: ; (?P<marker>.*?))?(?P<rest>(?: \\\n .*)*)$", re.M
+    r"^(?P<pin>[\w.-]+==[^\s;]+)(?: ; (?P<marker>.+?))?(?P<hashes>(?: \\\n    --hash=\S+)+)$", re.M
 )
 _PIP = ["-I", "-m", "pip", "--no-input", "--disable-pip-version-check", "--no-color", "download"]
 _OPTIONS = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--progress-bar=off"]
@@ -82,7 +82,7 @@ def requirements_for(lock: str, target: System, python: str) -> list[str]:
     """
     found = list(_ENTRY.finditer(lock))
     lists = [
-        "".join(f"{m['pin']}{m['rest']}\n" for m in found if target.applies(m["marker"], release))
+        "".join(f"{m['pin']}{m['hashes']}\n" for m in found if target.applies(m["marker"], release))
         for release in (f"{python}.0", f"{python}.99")
     ]
     return list(dict.fromkeys(lists))
