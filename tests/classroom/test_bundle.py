@@ -50,13 +50,16 @@ def main(arguments):
 pytestmark = pytest.mark.skipif(HERE is None, reason=f"no wheels for {platform.platform()}")
 
 
-def wheel(folder: Path, name: str, version: str, program: str | None = None) -> str:
+def wheel(
+    folder: Path, name: str, version: str, program: str | None = None, python: str = ">=3.11"
+) -> str:
     """Write the wheel of a small package, or of a program; return its line for a lock."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     files = {
         f"{module}/__init__.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        f"Requires-Python: {python}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},,{len(text)}\n" for path, text in files.items())
@@ -185,6 +188,21 @@ def test_a_requirement_of_one_system_is_there_for_that_one(course, tmp_path):
 
 
 @pytest.mark.slow
+def test_both_editions_are_there_where_the_first_releases_of_a_python_need_an_older_one(
+    course, tmp_path
+):
+    old = wheel(course.registry, "ck-late", "1.0")
+    new = wheel(course.registry, "ck-late", "2.0", python=">=3.11.5")
+    lock = course.root / "requirements.lock"
+    old = old.replace(" \\", " ; python_full_version < '3.11.5' \\", 1)
+    new = new.replace(" \\", " ; python_full_version >= '3.11.5' \\", 1)
+    lock.write_text(lock.read_text().replace("# section: test", f"{old}{new}# section: test"))
+    make(course, tmp_path / "stick", ["windows"], ["3.11"])
+    late = {name for name in names(tmp_path / "stick" / "wheels") if name.startswith("ck_late")}
+    assert late == {f"ck_late-{version}-py3-none-any.whl" for version in ("1.0", "2.0")}
+
+
+@pytest.mark.slow
 def test_made_again_it_keeps_what_is_right_and_drops_what_is_old(course, tmp_path):
     to = tmp_path / "stick"
     make(course, to)
@@ -270,7 +288,7 @@ def test_every_release_of_python_finds_what_the_lock_asks_of_it(name, python):
     """Against each entry of the real lock, read by packaging."""
     lock = "".join(requirements.locked(("installer", "base")).values())
     target = bundle_wheels.SYSTEMS[name]
-    fetched = "".join(bundle_wheels.requirements_for(lock, target, python))
+    fetched = "".join(bundle_wheels.requirements_for(lock, target, python).values())
     entries = re.findall(r"^(\w.*?)(?: \\)?\n((?:    --hash.*\n)*)", lock, re.MULTILINE)
     assert sum(hashes.count("--hash") for _, hashes in entries) == lock.count("--hash")
     for line, hashes in entries:

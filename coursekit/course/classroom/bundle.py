@@ -102,8 +102,8 @@ def bundle(
     for name, target in targets.items():
         for version in versions:
             say(f"Wheels for {name}, Python {version}")
-            for wanted in wheels.requirements_for(text, target, version):
-                wheels.fetch(wanted, store, target, version)
+            for release, wanted in wheels.requirements_for(text, target, version).items():
+                wheels.fetch(wanted, store, target, release)
     count = len(wheels.sweep(store, text))
     say(f"The course: {len(files)} files")
     _copy_course(root, files, to / "course")

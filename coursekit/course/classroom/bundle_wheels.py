@@ -70,27 +70,27 @@ def system(name: str) -> System:
     return SYSTEMS[name]
 
 
-def requirements_for(lock: str, target: System, python: str) -> list[str]:
-    r"""Return the entries of a lock that a system needs, without their markers.
+def requirements_for(lock: str, target: System, python: str) -> dict[str, str]:
+    r"""Return the entries of a lock that a system needs, without their markers, by Python release.
 
-    Two lists where the first and the last release of a Python version differ. pip would read a
-    marker for the machine it runs on, not for the one it fetches for.
+    There are two where the first and the last release of a version need different ones. pip would
+    read a marker for the machine it runs on, not for the one it fetches for.
 
     >>> lock = "a==1 \\\n    --hash=sha256:0\nb==2 ; os_name == 'nt' \\\n    --hash=sha256:1\n"
     >>> requirements_for(lock, SYSTEMS["linux-x86_64"], "3.12")
-    ['a==1 \\\n    --hash=sha256:0\n']
+    {'3.12.99': 'a==1 \\\n    --hash=sha256:0\n'}
     """
-    found = list(_ENTRY.finditer(lock))
-    lists = [
-        "".join(f"{m['pin']}{m['hashes']}\n" for m in found if target.applies(m["marker"], release))
-        for release in (f"{python}.0", f"{python}.99")
-    ]
-    return list(dict.fromkeys(lists))
+    release_of = {}
+    for release in (f"{python}.0", f"{python}.99"):
+        found = [m for m in _ENTRY.finditer(lock) if target.applies(m["marker"], release)]
+        release_of["".join(f"{m['pin']}{m['hashes']}\n" for m in found)] = release
+    return {release: wanted for wanted, release in release_of.items()}
 
 
 def fetch(wanted: str, folder: Path, target: System, python: str) -> None:
     """Put the wheels of `wanted` into a folder; those that are there already are not fetched again.
 
+    `python` is a release, such as "3.12.99": some packages ask for more than a version.
     Raises CourseError with pip's own reason where one cannot be had.
     """
     with tempfile.TemporaryDirectory(prefix="coursekit-") as temporary:
