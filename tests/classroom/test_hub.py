@@ -312,7 +312,7 @@ def test_a_hub_without_a_password_does_not_start(monkeypatch, password):
 
 def test_the_memory_is_that_of_the_page(monkeypatch):
     page = (PAGES / "hub.md").read_text(encoding="utf-8")
-    measured = [int(mb) for mb in re.findall(r"^\| \w+ \d\d .*\| (\d+) MB \|$", page, re.MULTILINE)]
+    measured = [int(mb) for mb in re.findall(r"^\| \w+ \d\d.*\| (\d+) MB \|$", page, re.MULTILINE)]
     text = CONFIG.read_text(encoding="utf-8")
     notebook, server, kernels = (
         int(re.search(rf"^{name} = (\d+)", text, re.MULTILINE).group(1))
@@ -322,6 +322,7 @@ def test_the_memory_is_that_of_the_page(monkeypatch):
     limit = kernels * notebook + server
     assert settings(monkeypatch).Spawner.mem_limit == f"{limit}M"
     assert f"{limit / 1000:.1f} GB" in page
+    assert f"thirty learners plan {30 * (notebook + server) / 1000:.0f} GB" in page
 
 
 # The image
