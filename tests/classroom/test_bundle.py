@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.tags import parse_tag
 
 import coursekit as ck
 from coursekit import cli
@@ -208,14 +209,44 @@ def test_made_again_it_keeps_what_is_right_and_drops_what_is_old(course, tmp_pat
     make(course, to)
     kept = (to / "wheels" / "uv-1.0-py3-none-any.whl").stat().st_ctime_ns
     (to / "wheels" / "ck_alpha-1.0-py3-none-any.whl").write_bytes(b"damaged")
+    (to / "wheels" / "no wheel.whl").touch()
     (to / "course" / "left over.txt").write_text("from an older version")
     make(course, to)
+    assert not (to / "wheels" / "no wheel.whl").exists()
     assert zipfile.is_zipfile(to / "wheels" / "ck_alpha-1.0-py3-none-any.whl")
     course.lock("2.0")
     make(course, to)
     assert (to / "wheels" / "uv-1.0-py3-none-any.whl").stat().st_ctime_ns == kept
     assert "ck_alpha-1.0-py3-none-any.whl" not in names(to / "wheels")
     assert not (to / "course" / "left over.txt").exists()
+
+
+def test_what_is_there_is_not_asked_for_again(course, tmp_path, monkeypatch):
+    to = tmp_path / "stick"
+    make(course, to)
+    monkeypatch.setattr(bundle_wheels, "_PIP", ["-c", "raise SystemExit('no registry')"])
+    make(course, to)
+    (to / "wheels" / "ck_alpha-1.0-py3-none-any.whl").write_bytes(b"damaged")
+    with pytest.raises(CourseError, match="no registry"):
+        make(course, to)
+
+
+@pytest.mark.parametrize(
+    ("system", "python", "fits", "does_not"),
+    [
+        ("linux-x86_64", "3.12", "cp312-cp312-manylinux_2_27_x86_64", "cp311-cp311-linux_x86_64"),
+        ("linux-x86_64", "3.12", "cp39-abi3-manylinux2014_x86_64", "cp312-cp312-win_amd64"),
+        ("linux-aarch64", "3.11", "py3-none-manylinux_2_17_aarch64", "py3-none-linux_armv7l"),
+        ("windows", "3.13", "cp313-cp313-win_amd64", "cp313-cp313-win_arm64"),
+        ("macos-arm64", "3.11", "cp311-cp311-macosx_11_0_arm64", "cp311-cp311-macosx_14_0_arm64"),
+        ("macos-arm64", "3.11", "cp311-cp311-macosx_10_9_universal2", "cp311-cp311-win32"),
+        ("windows", "3.11", "py3-none-any", "cp311-cp311-macosx_11_0_arm64"),
+    ],
+)
+def test_a_wheel_is_known_by_its_tags(system, python, fits, does_not):
+    tags = bundle_wheels.SYSTEMS[system].tags(f"{python}.99")
+    assert parse_tag(fits) <= tags
+    assert not parse_tag(does_not) & tags
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import subprocess
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.markers import Marker
+from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from coursekit.course.bootstrap.installation import reason
 from coursekit.errors import ArgumentError, CourseError
@@ -22,6 +25,7 @@ _ENTRY = re.compile(
 _PIP = ["-I", "-m", "pip", "--no-input", "--disable-pip-version-check", "--no-color", "download"]
 _OPTIONS = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--progress-bar=off"]
 _BLOCK = 1 << 20
+_OLDEST_MAC = (12, 0)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,20 @@ class System:
     sys_platform: str
     platform_system: str
     platform_machine: str
+
+    def tags(self, python: str) -> frozenset[Tag]:
+        """Return the tags of the wheels that fit this system and Python ("3.12.4")."""
+        version = tuple(map(int, python.split(".")[:2]))
+        name = "cp{}{}".format(*version)
+        platforms = list(self.platforms)
+        if self.sys_platform == "darwin":
+            platforms = list(mac_platforms(_OLDEST_MAC, self.platform_machine))
+        return frozenset(
+            [
+                *cpython_tags(version, abis=[name], platforms=platforms),
+                *compatible_tags(version, name, platforms),
+            ]
+        )
 
     def applies(self, marker: str | None, python: str) -> bool:
         """Say whether a requirement with this marker is for this system and Python ("3.12.4")."""
@@ -59,7 +77,9 @@ SYSTEMS = {
     "linux-x86_64": _linux("x86_64"),
     "linux-aarch64": _linux("aarch64"),
     "windows": System(("win_amd64",), "win32", "Windows", "AMD64"),
-    "macos-arm64": System(("macosx_12_0_arm64",), "darwin", "Darwin", "arm64"),
+    "macos-arm64": System(
+        ("macosx_{}_{}_arm64".format(*_OLDEST_MAC),), "darwin", "Darwin", "arm64"
+    ),
 }
 
 
@@ -93,6 +113,9 @@ def fetch(wanted: str, folder: Path, target: System, python: str) -> None:
     `python` is a release, such as "3.12.99": some packages ask for more than a version.
     Raises CourseError with pip's own reason where one cannot be had.
     """
+    wanted = _missing(wanted, folder, target.tags(python))
+    if not wanted:
+        return
     with tempfile.TemporaryDirectory(prefix="coursekit-") as temporary:
         listing = Path(temporary) / "requirements.txt"
         listing.write_text(wanted, encoding="utf-8")
@@ -108,6 +131,24 @@ def fetch(wanted: str, folder: Path, target: System, python: str) -> None:
             f"{reason(answer.stderr or answer.stdout)}. Mend that and run the same command again; "
             "what is there is kept."
         )
+
+
+def _missing(wanted: str, folder: Path, tags: frozenset[Tag]) -> str:
+    """Return the entries for which the folder holds no wheel that fits and has the right hash."""
+    there: dict[tuple[str, str], list[Path]] = {}
+    for path in folder.glob("*.whl"):
+        with contextlib.suppress(InvalidWheelFilename):  # no wheel: `sweep` removes it
+            name, version, _, fits = parse_wheel_filename(path.name)
+            if tags & fits:
+                there.setdefault((name, str(version)), []).append(path)
+    missing = []
+    for match in _ENTRY.finditer(wanted):
+        name, _, version = match["pin"].partition("==")
+        known = set(re.findall(r"sha256:([0-9a-f]{64})", match["hashes"]))
+        found = there.get((canonicalize_name(name), version), [])
+        if not any(_sha256(path) in known for path in found):
+            missing.append(match.group() + "\n")
+    return "".join(missing)
 
 
 def sweep(folder: Path, lock: str) -> list[str]:
