@@ -100,6 +100,9 @@ def lab(
     solutions: Annotated[
         bool, typer.Option("--solutions", help="Lay the solutions out too, from now on.")
     ] = False,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="For a JupyterHub, which calls it for each learner.")
+    ] = False,
 ) -> None:
     from coursekit.base.environment import ROOT
     from coursekit.course.lab.command import open_lab
@@ -111,6 +114,7 @@ def lab(
         offline=offline,
         fresh=fresh or [],
         solutions=solutions,
+        hub=hub,
     )
     raise typer.Exit(code)
 

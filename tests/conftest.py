@@ -60,8 +60,8 @@ SLOW = (
 
 os.environ["COURSEKIT_DATA"] = str(ROOT / ".cache" / "data")
 os.environ["COURSEKIT_OFFLINE"] = "1"
-for _name in ("COURSEKIT_PROFILE", "COURSEKIT_MIRROR", "COURSEKIT_GRADING", "COURSEKIT_PROGRESS"):
-    os.environ.pop(_name, None)
+for _name in ("CLASS", "PROFILE", "MIRROR", "GRADING", "PROGRESS"):
+    os.environ.pop(f"COURSEKIT_{_name}", None)
 if (
     threading.current_thread() is threading.main_thread()
     and signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -14,7 +14,7 @@ from coursekit.errors import ArgumentError
 
 ROOT = Path(__file__).resolve().parents[2]  # the clone, or the folder a wheel is installed in
 PROFILES = ("quick", "standard", "full")
-_PATHS = ("COURSEKIT_DATA", "COURSEKIT_MIRROR", "COURSEKIT_PROGRESS")
+_PATHS = ("COURSEKIT_CLASS", "COURSEKIT_DATA", "COURSEKIT_MIRROR", "COURSEKIT_PROGRESS")
 _OFF = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -40,7 +40,7 @@ def inherited() -> dict[str, str]:
     variables = dict(os.environ)
     for name in _PATHS:
         path = variables.get(name, "").strip()
-        if path and "://" not in path:  # a mirror may be an address
+        if path and "://" not in path:  # a mirror or a class may be an address
             variables[name] = str(Path(path).expanduser().absolute())
     return variables
 

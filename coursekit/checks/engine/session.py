@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coursekit.base.environment import is_on
-from coursekit.checks.engine import display
+from coursekit.checks.engine import class_line, display
 from coursekit.checks.engine.progress import ProgressStore, ProgressTable, progress_folder
 from coursekit.checks.engine.runner import run
 from coursekit.checks.engine.tasks import Task, TaskList, load
@@ -146,6 +146,7 @@ class Exercise:
     def _record(self, verdict: Verdict) -> Verdict:
         _outcomes[self._key(verdict.task)] = verdict.outcome
         self._store.record(verdict.task, verdict.outcome)
+        told = class_line.tell(self._tasks.number, verdict)
         if is_on("COURSEKIT_GRADING") and not verdict:
             raise NotCorrectError(repr(verdict))
-        return replace(verdict, notes=self._store.notes())
+        return replace(verdict, notes=(*self._store.notes(), *told))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from coursekit.course.lab.hub import serve_for_hub
 from coursekit.course.lab.jupyter_server import choose_port, serve
 from coursekit.course.lab.workspace import lay_out
-from coursekit.errors import CourseError
+from coursekit.errors import ArgumentError, CourseError
 
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 
@@ -20,8 +21,11 @@ def open_lab(
     offline: bool,
     fresh: Sequence[str],
     solutions: bool,
+    hub: bool = False,
 ) -> int:
     """Open the course in `root` in JupyterLab and serve it until Ctrl-C; return the exit code.
+
+    With `hub` a JupyterHub has called, which sees to port, browser and the end.
 
     Raises CourseError for a port in use, an unknown notebook in `fresh`, or where `root` is no
     clone of the course.
@@ -30,6 +34,12 @@ def open_lab(
         raise CourseError(
             f"{root} holds no {FIRST_NOTEBOOK}: run `lab` in a clone of the course, where the "
             "notebooks lie."
+        )
+    if hub:
+        if port is not None:
+            raise ArgumentError("lab --hub: expected no --port; the hub says where to serve.")
+        return serve_for_hub(
+            root, FIRST_NOTEBOOK, offline=offline, fresh=fresh, solutions=solutions
         )
     number = choose_port(port)
     for line in lay_out(root, fresh=fresh, solutions=solutions).lines():

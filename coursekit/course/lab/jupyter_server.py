@@ -20,13 +20,15 @@ from coursekit.errors import ArgumentError, CourseError
 
 FIRST_PORT = 8888
 _START_SECONDS = 120
-_OPTIONS = (
-    "--ServerApp.ip=127.0.0.1",
-    "--ServerApp.port_retries=0",
-    "--ServerApp.answer_yes=True",
+OPTIONS = (
     "--LabApp.news_url=None",  # neither news nor updates are looked for on the network
     "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
+)
+_OWN_OPTIONS = (
+    "--ServerApp.ip=127.0.0.1",
+    "--ServerApp.port_retries=0",
+    "--ServerApp.answer_yes=True",
 )
 
 
@@ -68,8 +70,9 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
     Jupyter's own messages go to the file `log`. Raises CourseError where JupyterLab does not start.
     """
     token = secrets.token_hex(16)
-    command = [sys.executable, "-m", "jupyterlab", *_OPTIONS, f"--ServerApp.port={port}"]
-    command += [f"--ServerApp.root_dir={root / 'work'}", f"--LabApp.default_url=/lab/tree/{opened}"]
+    command = [sys.executable, "-m", "jupyterlab", *_OWN_OPTIONS, *OPTIONS]
+    command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={root / 'work'}"]
+    command.append(f"--LabApp.default_url=/lab/tree/{opened}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # containers; reachable from this machine only, by token
     if not (browser and _has_display()):

@@ -56,14 +56,20 @@ class Layout:
         return said
 
 
-def lay_out(root: Path, *, fresh: Sequence[str] = (), solutions: bool = False) -> Layout:
-    """Bring `root/work` up to date with the course in `root`.
+def lay_out(
+    root: Path,
+    *,
+    fresh: Sequence[str] = (),
+    solutions: bool = False,
+    work: Path | None = None,
+) -> Layout:
+    """Bring the folder `work`, `root/work` by default, up to date with the course in `root`.
 
     `fresh` names copies to set back, by number ("9", "09"), name or path ("exercises/09_rates");
     each old one stays beside the new one under a numbered name. Solutions are laid out when asked
     for, and from then on. Raises ArgumentError for a name that fits no notebook.
     """
-    work = root / "work"
+    work = work or root / "work"
     wanted = solutions or (work / "solutions").is_dir()
     kinds = (*FOLDERS, "solutions") if wanted else FOLDERS
     chosen = catalogue.choose(fresh, catalogue.built(root, kinds)) if fresh else []
@@ -71,7 +77,7 @@ def lay_out(root: Path, *, fresh: Sequence[str] = (), solutions: bool = False) -
     laid = _read_manifest(work)
     done = Layout()
     for name in _course_files(root, kinds):
-        entry = _place(name, root, laid.get(name), name in set_back, done)
+        entry = _place(name, root, work, laid.get(name), name in set_back, done)
         if entry is not None:
             laid[name] = entry
     write_whole(work / _MANIFEST, json.dumps(laid, indent=1, sort_keys=True))
@@ -79,10 +85,10 @@ def lay_out(root: Path, *, fresh: Sequence[str] = (), solutions: bool = False) -
 
 
 def _place(
-    name: str, root: Path, laid: dict[str, str] | None, back: bool, done: Layout
+    name: str, root: Path, work: Path, laid: dict[str, str] | None, back: bool, done: Layout
 ) -> dict[str, str] | None:
     """Bring one copy up to date, note in `done` what was done, and return its manifest entry."""
-    course, copy = (root / name).read_bytes(), root / "work" / name
+    course, copy = (root / name).read_bytes(), work / name
     new = {"course": hashlib.sha256(course).hexdigest(), "cells": _cells(course)}
     if not copy.exists():
         write_whole(copy, course)
@@ -94,7 +100,7 @@ def _place(
             backup = _backup_name(copy)
             copy.rename(backup)
             write_whole(copy, course)
-            done.backups[name] = backup.relative_to(root / "work").as_posix()
+            done.backups[name] = backup.relative_to(work).as_posix()
         return new
     if _cells(own) not in (new["cells"], (laid or new)["cells"]):
         if laid is None or laid["course"] != new["course"]:
