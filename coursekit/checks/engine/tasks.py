@@ -34,6 +34,8 @@ class Task:
         seconds: after this time an answer is stopped.
         given: methods of a class that the notebook gives; the others being stubs it is untouched.
         mistakes: reason → an answer that makes this mistake, on which the reason is tested.
+        right: an answer known to be right, a tuple where there are several; None where the check
+            needs none.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Task:
     seconds: float = 60.0
     given: tuple[str, ...] = ()
     mistakes: Mapping[str, Any] = field(default_factory=dict)
+    right: Any = None
 
 
 class TaskList:

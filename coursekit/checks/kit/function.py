@@ -81,7 +81,8 @@ def function(
             _compare_in_graph(answer, right, main, read)
 
     check.__name__ = check.__qualname__ = right.__name__
-    return tasks.task(title, hints=hints, mistakes=dict(mistakes), **settings)(check)
+    known = {"mistakes": dict(mistakes), "right": right}
+    return tasks.task(title, hints=hints, **known, **settings)(check)
 
 
 def _made(cases: Cases) -> Sequence[Case]:

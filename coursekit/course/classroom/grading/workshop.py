@@ -1,0 +1,104 @@
+"""The process that a learner's processes are forked from: all imported, nothing yet run.
+
+`python -m coursekit.course.classroom.grading.workshop FD` serves a control socket. Each message
+brings the descriptor of a new channel; a confined child serves it, and its process number is the
+answer. With `-` in place of FD one submission is served over stdin and stdout, as in a container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from coursekit.base.environment import ROOT
+from coursekit.course.classroom.grading import beside, sandbox
+from coursekit.course.classroom.grading.learner_side import serve
+
+_HIDDEN = ("sources", "solutions", "exercises", "tests", "tools", ".git", "work")
+
+
+def hidden(root: Path) -> list[Path]:
+    """Return the files and folders that hold solutions: of the course, for nobody's eyes."""
+    checks = root / "coursekit" / "checks"
+    files = sorted([*checks.glob("ex[0-9]*.py"), *checks.glob("_ex[0-9]*.py")])
+    caches = [checks / "__pycache__"] if (checks / "__pycache__").is_dir() else []
+    return [*(root / name for name in _HIDDEN if (root / name).exists()), *caches, *files]
+
+
+def prepare(keras: bool) -> None:
+    """Import what notebooks and checks use, so that no submission waits for it."""
+    import IPython.core.inputtransformer2
+    import matplotlib
+    import matplotlib.pyplot
+    import numpy.testing
+
+    matplotlib.use("Agg")
+    import coursekit
+
+    if keras:
+        from coursekit.base.keras import keras as _  # noqa: F401
+
+        for floor in ("base", "nets", "training", "analysis", "datasets", "display", "scratch"):
+            package = importlib.import_module(f"coursekit.{floor}")
+            for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+                if not module.name.rpartition(".")[2].startswith("__"):
+                    importlib.import_module(module.name)
+    assert coursekit and IPython and numpy.testing
+    beside.remember()
+
+
+def main(arguments: list[str]) -> None:
+    """Serve a control socket, or one submission."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever grades ends us
+    if arguments[0] == "-":
+        channel = os.dup(0), os.dup(1)
+        _silence()
+        prepare(keras=True)
+        serve(*channel, ["network", "files", "processes", "user", "limits"])
+    control = socket.socket(fileno=int(arguments[0]))
+    prepare(keras="keras" in arguments[1:])
+    _silence()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
+    control.sendall(b"ready")
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 1)
+        if not message:
+            return
+        child = os.fork()
+        if child == 0:
+            control.close()
+            _begin(json.loads(message), descriptors[0])
+        os.close(descriptors[0])
+        control.sendall(f"{child}\n".encode())
+
+
+def _begin(request: dict, channel: int) -> None:
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        scratch = Path(request["scratch"])
+        os.environ |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
+        secret = [Path(path) for path in request["hidden"]]
+        limits = sandbox.Limits(**request["limits"])
+        holds = sandbox.confine(scratch, [*hidden(ROOT), *secret], limits)
+        serve(channel, channel, holds)
+    finally:
+        os._exit(1)
+
+
+def _silence() -> None:
+    with contextlib.suppress(OSError):
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
