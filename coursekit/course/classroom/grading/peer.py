@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from coursekit.course.classroom.grading.wire import (
-    Channel, Functions, LostError, NotPlainError, error_from, pack, set_state, signature_from, told_error,
+    Channel, Functions, LateError, LostError, NotPlainError, error_from, pack, set_state, signature_from, told_error,
     unpack,
 )  # fmt: skip
 
@@ -23,12 +22,16 @@ class Peer:
     Attributes:
         failure: what the last call of a function of the other side raised there, as it was told;
             None when it returned.
+        deadline: until when, by `time.monotonic`, functions of the other side may take.
+        lost: why the other side can no longer be called; a check may take it for an answer's error.
     """
 
     def __init__(self, channel: Channel, where: Callable[[BaseException], str] = lambda error: ""):
         self._channel, self._where = channel, where
         self.functions = Functions()
         self.failure: dict[str, Any] | None = None
+        self.deadline: float | None = None
+        self.lost: LateError | LostError | None = None
 
     def ask(self, header: dict[str, Any], *, until: float | None = None, values: Any = ()) -> Any:
         """Send a request and return the answer's header and value; serve calls until it comes.
@@ -83,7 +86,7 @@ class Peer:
 class Remote:
     """A function that lives in the other process: called here, it runs there.
 
-    Raises TimeoutError at the time `until` of its peer, whatever the other side does.
+    Raises what it raises there, LateError after its peer's deadline, LostError with the process.
     """
 
     def __init__(self, peer: Peer, told: dict[str, Any]):
@@ -92,7 +95,6 @@ class Remote:
         signature = signature_from(told.get("takes"))
         if signature is not None:
             self.__signature__ = signature
-        self.deadline: float | None = None
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         if named:
@@ -108,7 +110,13 @@ class Remote:
         peer = self._peer
         peer.failure = None
         request = {"op": "call", "function": self._number, "graph": graph}
-        answer, value = peer.ask(request, until=_deadline(peer), values=args)
+        if peer.lost:
+            raise peer.lost
+        try:
+            answer, value = peer.ask(request, until=peer.deadline, values=args)
+        except (LateError, LostError) as error:
+            peer.lost = error
+            raise
         if "not_plain" in answer:
             raise NotPlainError(f"It returns {answer['not_plain']}; expected numbers or arrays.")
         if "error" in answer:
@@ -120,10 +128,6 @@ class Remote:
         for i, new in changed.items():
             _put_back(args[i], new)
         return result
-
-
-def _deadline(peer: Peer) -> float:
-    return getattr(peer, "deadline", None) or time.monotonic() + 600
 
 
 def _in_graph(function: Callable[..., Any], args: Any, graph: str) -> Any:

@@ -28,7 +28,7 @@ _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
 )  # fmt: skip
 _RDONLY, _NOSUID, _NODEV, _BIND, _REC, _PRIVATE = 1, 2, 4, 4096, 16384, 1 << 18
 _MOUNT_SETATTR, _CAPSET_VERSION = 442, 0x20080522
-_PDEATHSIG, _NO_NEW_PRIVS, _SIGKILL = 1, 38, 9
+_PDEATHSIG, _NO_NEW_PRIVS, _DROP_FROM_BOUNDS, _SIGKILL = 1, 38, 24, 9
 
 
 @dataclass(frozen=True)
@@ -137,23 +137,25 @@ def _address_space() -> int:
 
 
 def _without_rights(scratch: Path, root: bool, sealed: bool) -> bool:
-    """Give up every right; as root, become nobody where nobody can read the course."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if root:
+    """Give up every right; as root, become nobody where nobody can read the course.
+
+    Where nobody cannot, root without its capabilities in a sealed file system is as harmless.
+    """
+    nobody = root and _readable_by_nobody()
+    if nobody:
         os.chown(scratch, UNPRIVILEGED, UNPRIVILEGED)
-        if not _readable_by_nobody():
-            return False
         os.setgroups([])
         os.setgid(UNPRIVILEGED)
         os.setuid(UNPRIVILEGED)
     if sys.platform != "linux":
-        return root
+        return nobody
+    libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(_PDEATHSIG, _SIGKILL)  # changing the user took it back
-    if not root and sealed:
-        head = struct.pack("Ii", _CAPSET_VERSION, 0)
-        return libc.capset(head, bytes(24)) == 0
-    return root
+    for capability in range(64):
+        libc.prctl(_DROP_FROM_BOUNDS, capability, 0, 0, 0)
+    head = struct.pack("Ii", _CAPSET_VERSION, 0)
+    return libc.capset(head, bytes(24)) == 0 and (nobody or sealed)
 
 
 def _readable_by_nobody() -> bool:
