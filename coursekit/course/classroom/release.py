@@ -23,9 +23,7 @@ _ITEM_ON_SOLUTIONS = re.compile(r"^- (?:(?!^- |^$).)*?solutions/.*?(?=^- |^$|\Z)
 _LINK = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
 
 
-def release(
-    root: Path, wanted: Sequence[str], to: Path, *, seed: str | None = None
-) -> list[Path]:
+def release(root: Path, wanted: Sequence[str], to: Path, *, seed: str | None = None) -> list[Path]:
     """Write the learner's version of these exercises (numbers or names) to a folder.
 
     Every notebook carries the course's version, the digest of its master and, with a secret seed,

@@ -96,7 +96,7 @@ class _Sent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         path, text = self._sources[module.__name__]
-        exec(compile(text, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        exec(compile(text, path, "exec", dont_inherit=True), module.__dict__)
 
 
 def judge(request: dict[str, Any], answers: list[Any]) -> dict[str, Any]:
@@ -108,12 +108,12 @@ def judge(request: dict[str, Any], answers: list[Any]) -> dict[str, Any]:
     os.environ["COURSEKIT_CHECK_SEED"] = request["seed"]
     _load(request["sources"])
     run = importlib.import_module(f"{_CHECKS}.engine.runner").run
-    task = importlib.import_module(f"{_CHECKS}.engine.tasks").load(request["number"])[request["task"]]
+    task = importlib.import_module(f"{_CHECKS}.engine.tasks").load(request["number"])[
+        request["task"]
+    ]
     before = _codes()
     verdict = run(task, tuple(answers))
-    told = {
-        name: str(getattr(verdict, name)) for name in ("outcome", "reason", "where", "printed")
-    }
+    told = {name: str(getattr(verdict, name)) for name in ("outcome", "reason", "where", "printed")}
     told["tampering"] = ""
     if replaced:
         told["tampering"] = f"The notebook replaces `{replaced[0]}`, which its check uses."

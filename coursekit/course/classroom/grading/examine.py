@@ -91,7 +91,7 @@ class Examination:
             return
         graded = self._judged(asked, cell)
         if graded.outcome == "not attempted" and failure is not None:
-            reason = f"{failure['error']}: {failure['message']}".removesuffix(": ")
+            reason = f"{failure['error']}: {failure['message'][:300]}".removesuffix(": ")
             self._note(asked.name, "crashed", reason, failure["where"], failure["printed"])
         elif not (attempted and graded.outcome == "not attempted"):
             self.graded[asked.name] = graded
@@ -106,7 +106,10 @@ class Examination:
         except LateError:
             self._close()
             seconds = f"{self._times.cell:g} seconds"
-            return {"op": "time", "reason": f"The cell ran for more than {seconds} and was stopped."}
+            return {
+                "op": "time",
+                "reason": f"The cell ran for more than {seconds} and was stopped.",
+            }
         except LostError:
             self._close()
             return {"op": "died", "reason": _DIED}
@@ -117,7 +120,11 @@ class Examination:
         cell = self._cells[index]
         correct = [name for name, graded in self.graded.items() if graded.outcome == "correct"]
         answer = self._ask(
-            "run", self._times.cell, source=cell.source, name=f"<cell {cell.label}>", correct=correct
+            "run",
+            self._times.cell,
+            source=cell.source,
+            name=f"<cell {cell.label}>",
+            correct=correct,
         )
         self._look_at(answer)
         if answer.get("op") != "ran":

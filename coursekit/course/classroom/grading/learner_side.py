@@ -21,7 +21,13 @@ from coursekit.checks.engine.stubs import is_untouched
 from coursekit.checks.engine.tasks import Task
 from coursekit.course.classroom.grading.lookout import Lookout
 from coursekit.course.classroom.grading.peer import Peer
-from coursekit.course.classroom.grading.wire import Channel, LostError, NotPlainError, pack, told_error
+from coursekit.course.classroom.grading.wire import (
+    Channel,
+    LostError,
+    NotPlainError,
+    pack,
+    told_error,
+)
 
 _NO_TASK = Task("", "", lambda: None, ("",))
 
@@ -67,7 +73,12 @@ class Notebook:
 
     def serve(self) -> None:
         """Answer requests until the other side closes."""
-        ops = {"run": self._run, "answers": self._answers, "judge": self._judge, "begin": self._begin}
+        ops = {
+            "run": self._run,
+            "answers": self._answers,
+            "judge": self._judge,
+            "begin": self._begin,
+        }
         while True:
             try:
                 request, blobs = self._peer.receive()
@@ -108,7 +119,7 @@ class Notebook:
     def _evaluated(self, code: list[str]) -> tuple[list[Any], dict[str, Any]]:
         try:
             with held_back():
-                return [eval(each, self._names) for each in code], {}  # noqa: S307
+                return [eval(each, self._names) for each in code], {}
         except BaseException as error:
             return [], {**told_error(error), "where": where(error)}
 
@@ -134,9 +145,9 @@ def run_cell(source: str, name: str, names: dict[str, Any]) -> None:
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     code = compile(source, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     if code.co_flags & inspect.CO_COROUTINE:
-        asyncio.run(eval(code, names))  # noqa: S307
+        asyncio.run(eval(code, names))
     else:
-        exec(code, names)  # noqa: S102
+        exec(code, names)
 
 
 def where(error: BaseException) -> str:

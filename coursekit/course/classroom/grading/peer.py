@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from coursekit.course.classroom.grading.wire import (
-    Channel, Functions, LateError, LostError, NotPlainError, error_from, pack, set_state, signature_from, told_error,
+    Channel,
+    Functions,
+    LateError,
+    LostError,
+    NotPlainError,
+    error_from,
+    pack,
+    set_state,
+    signature_from,
+    told_error,
     unpack,
 )  # fmt: skip
 
@@ -60,7 +69,9 @@ class Peer:
         """Return a value that came; a function of the other side becomes a `Remote`."""
         return unpack(told, blobs, lambda function: Remote(self, function))
 
-    def called(self, call: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+    def called(
+        self, call: dict[str, Any], blobs: list[bytes]
+    ) -> tuple[dict[str, Any], list[bytes]]:
         """Call a function of this side as the other asks; return the answer to be sent.
 
         It holds the result and every argument that was changed in place, or the error.
@@ -69,7 +80,9 @@ class Peer:
             function = self.functions[int(call["function"])]
             args = self.unpack(call["values"], blobs)
             before = [_picture(arg) for arg in args]
-            result = _in_graph(function, args, call["graph"]) if call.get("graph") else function(*args)
+            result = (
+                _in_graph(function, args, call["graph"]) if call.get("graph") else function(*args)
+            )
             changed = {
                 i: arg for i, arg in enumerate(args) if before[i] and _picture(arg) != before[i]
             }

@@ -213,9 +213,7 @@ class Channel:
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
 
-    def send(
-        self, header: Any, blobs: Sequence[bytes] = (), until: float | None = None
-    ) -> None:
+    def send(self, header: Any, blobs: Sequence[bytes] = (), until: float | None = None) -> None:
         """Send a message: anything JSON holds, and the arrays. Raises LostError, LateError."""
         text = json.dumps([header, [len(blob) for blob in blobs]]).encode()
         size = sum(map(len, blobs))

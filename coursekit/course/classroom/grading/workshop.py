@@ -34,14 +34,8 @@ def hidden(root: Path) -> list[Path]:
 
 def prepare(keras: bool) -> None:
     """Import what notebooks and checks use, so that no submission waits for it."""
-    import IPython.core.inputtransformer2
-    import matplotlib
-    import matplotlib.pyplot
-    import numpy.testing
-
-    matplotlib.use("Agg")
-    import coursekit
-
+    for name in ("numpy", "coursekit", "IPython.core.inputtransformer2", "matplotlib.pyplot"):
+        importlib.import_module(name)
     if keras:
         from coursekit.base.keras import keras as _  # noqa: F401
 
@@ -50,7 +44,6 @@ def prepare(keras: bool) -> None:
             for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
                 if not module.name.rpartition(".")[2].startswith("__"):
                     importlib.import_module(module.name)
-    assert coursekit and IPython and numpy.testing
     beside.remember()
 
 
