@@ -7,12 +7,15 @@ known wrong answers are still rejected, a known right one accepted, and no code 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -106,7 +109,11 @@ def judge(request: dict[str, Any], answers: list[Any]) -> dict[str, Any]:
     """
     replaced = _memory.put_back()
     os.environ["COURSEKIT_CHECK_SEED"] = request["seed"]
-    _load(request["sources"])
+    with _loaded(request["sources"]):
+        return _judged(request, answers, replaced)
+
+
+def _judged(request: dict[str, Any], answers: list[Any], replaced: list[str]) -> dict[str, Any]:
     run = importlib.import_module(f"{_CHECKS}.engine.runner").run
     task = importlib.import_module(f"{_CHECKS}.engine.tasks").load(request["number"])[
         request["task"]
@@ -124,15 +131,32 @@ def judge(request: dict[str, Any], answers: list[Any]) -> dict[str, Any]:
     return told
 
 
-def _load(sources: dict[str, list[str]]) -> None:
-    for name in [name for name in sys.modules if name.split(".")[:2] == _CHECKS.split(".")]:
-        del sys.modules[name]
+@contextmanager
+def _loaded(sources: dict[str, list[str]]) -> Iterator[None]:
+    """Import the checks anew from their text, and leave none behind: later cells run here too."""
+
+    def take_out() -> dict[str, ModuleType]:
+        names = [name for name in sys.modules if name.split(".")[:2] == _CHECKS.split(".")]
+        return {name: sys.modules.pop(name) for name in names}
+
+    kept, finders = take_out(), list(sys.meta_path)
+    here = sys.modules["coursekit"]
+    outer = vars(here).get("checks")
     sys.meta_path[:] = [
         importlib.machinery.BuiltinImporter,
         importlib.machinery.FrozenImporter,
         _Sent(sources),
         importlib.machinery.PathFinder,
     ]
+    try:
+        yield
+    finally:
+        take_out()
+        sys.meta_path[:] = finders
+        sys.modules.update(kept)
+        vars(here)["checks"] = outer
+        os.environ.pop("COURSEKIT_CHECK_SEED", None)
+        gc.collect()
 
 
 def _still_judges(run: Any, task: Any, samples: list[int]) -> bool:

@@ -57,6 +57,7 @@ class Examination:
         self._asked = {asked.name: asked for asked in master.tasks}
         self._session: Session | None = None
         self._ran: list[int] = []
+        self._checked_beside = False
         self._end = time.monotonic() + times.submission
         self.graded: dict[str, Graded] = {}
         self.flags: list[str] = []
@@ -180,9 +181,8 @@ class Examination:
             graded = self._judged_here(asked, task, session, answer["value"])
             if session.peer.lost:
                 raise session.peer.lost
-            if self._read_solutions():
-                graded = self._graded(asked, "tampering", self._read_solutions())
-            return graded
+            why = self._read_solutions() or (self._checked_beside and self._looks_around())
+            return self._graded(asked, "tampering", why) if why else graded
         except LateError:
             self._close()
             reason = f"It ran for more than {task.seconds:g} seconds and was stopped. Does it end?"
@@ -223,7 +223,7 @@ class Examination:
                 self._session.ping(limit)  # type: ignore[union-attr]
             except (LateError, LostError):
                 why = why or "The process ends or answers by itself after it was judged."
-        self._close()  # the check has been in there: nothing more is run beside it
+        self._checked_beside = True
         why = why or self._looks_around() or self._read_solutions()
         if why:
             return self._graded(asked, "tampering", why)
