@@ -13,9 +13,11 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -115,10 +117,10 @@ def judge(request: dict[str, Any], answers: list[Any]) -> dict[str, Any]:
 
 def _judged(request: dict[str, Any], answers: list[Any], replaced: list[str]) -> dict[str, Any]:
     run = importlib.import_module(f"{_CHECKS}.engine.runner").run
-    task = importlib.import_module(f"{_CHECKS}.engine.tasks").load(request["number"])[
-        request["task"]
-    ]
-    before = _codes()
+    tasks = importlib.import_module(f"{_CHECKS}.engine.tasks").load(request["number"])
+    task = replace(tasks[request["task"]], seconds=request["limit"])
+    _take_out_of_sight()
+    before = _codes(task)
     verdict = run(task, tuple(answers))
     told = {name: str(getattr(verdict, name)) for name in ("outcome", "reason", "where", "printed")}
     told["tampering"] = ""
@@ -126,7 +128,7 @@ def _judged(request: dict[str, Any], answers: list[Any], replaced: list[str]) ->
         told["tampering"] = f"The notebook replaces `{replaced[0]}`, which its check uses."
     elif told["outcome"] == "correct" and not _still_judges(run, task, request["samples"]):
         told["tampering"] = "While this answer is judged, the check accepts wrong answers."
-    if _codes() != before or _memory.put_back():
+    if _codes(task) != before or _memory.put_back():
         told["tampering"] = "The answer changes the check, or what it uses, while it is judged."
     return told
 
@@ -172,9 +174,18 @@ def _still_judges(run: Any, task: Any, samples: list[int]) -> bool:
     return run(task, right).outcome == "correct"
 
 
-def _codes() -> dict[str, Any]:
+def _take_out_of_sight() -> None:
+    """Keep the right answers out of `sys.modules`, where the learner's code could fetch them."""
+    package = sys.modules[_CHECKS]
+    for name in [name for name in sys.modules if re.match(rf"{_CHECKS}\._?ex\d", name)]:
+        del sys.modules[name]
+        vars(package).pop(name.rpartition(".")[2], None)
+
+
+def _codes(task: Any) -> dict[str, Any]:
     """Return the code of every function of the checks, by where it stands."""
     found: dict[str, Any] = {}
+    _add(found, "check", task.check, 0)
     for name, module in sys.modules.items():
         if name.startswith(_CHECKS):
             for key, value in list(vars(module).items()):

@@ -37,10 +37,11 @@ _DIED = "Its process ended while it ran: it exits, or uses more memory than ther
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds: of one cell, and of a whole submission."""
+    """Seconds: of one cell, of a whole submission, and at most of one check."""
 
     cell: float = 60.0
     submission: float = 900.0
+    check: float = 600.0
 
 
 class _OverError(Exception):
@@ -130,6 +131,8 @@ class Examination:
         self._look_at(answer)
         if answer.get("op") != "ran":
             raise LostError("it answers what was not asked")
+        if self._session is not None:
+            self._session.ping(self._times.cell)  # a cell that breaks the process is found out here
         return {k: v if k == "seen" else str(v) for k, v in answer.items()} | {"op": "ran"}
 
     def _ready(self) -> Session:
@@ -166,11 +169,14 @@ class Examination:
 
     def _judged(self, asked: Asked, cell: reading.Cell) -> Graded:
         task, plain = self._tasks[asked.name], kinds.is_plain(self._master.number, asked.name)
-        limit = task.seconds + 5
+        limit = min(task.seconds, self._times.check)
+        task = replace(task, seconds=limit)
         try:
             session = self._ready()
             code = list(asked.answers)
-            answer = self._ask("answers", limit, code=code, given=list(task.given), plain=plain)
+            answer = self._ask(
+                "answers", self._times.cell, code=code, given=list(task.given), plain=plain
+            )
             if "error" in answer or answer.get("untouched"):
                 return self._graded(asked, "not attempted")
             if "not_plain" in answer:
@@ -209,7 +215,7 @@ class Examination:
     def _judged_beside(self, asked: Asked, task: Task, limit: float) -> Graded:
         nonce = secrets.token_hex(16)
         answer = self._ask(
-            "judge", 5 * limit, code=list(asked.answers), number=self._master.number,
+            "judge", 5 * limit + 5, limit=limit, code=list(asked.answers), number=self._master.number,
             task=asked.name, sources=_sources(), nonce=nonce,
             samples=[secrets.randbelow(1000) for _ in range(2)],
             seed=os.environ.get("COURSEKIT_CHECK_SEED", ""),
@@ -220,7 +226,7 @@ class Examination:
             why = "A verdict came that the check has not given."
         else:
             try:
-                self._session.ping(limit)  # type: ignore[union-attr]
+                self._session.ping(self._times.cell)  # type: ignore[union-attr]
             except (LateError, LostError):
                 why = why or "The process ends or answers by itself after it was judged."
         self._checked_beside = True

@@ -57,6 +57,7 @@ class Notebook:
     def __init__(self, peer: Peer, holds: list[str], lookout: Lookout):
         self._peer, self._holds, self._lookout = peer, holds, lookout
         self._correct: set[str] = set()
+        self._pid = os.getpid()
         self._module = types.ModuleType("__main__")
         sys.modules["__main__"] = self._module
         self._names = self._module.__dict__
@@ -101,6 +102,8 @@ class Notebook:
                 run_cell(request["source"], request["name"], self._names)
             except BaseException as error:  # SystemExit and KeyboardInterrupt are the learner's too
                 answer |= {**told_error(error), "where": where(error)}
+            if os.getpid() != self._pid:  # a copy that the cell has made of this process
+                os._exit(0)
             _close_pictures()
         return answer | {"printed": _last_lines(output.getvalue()), "seen": self._lookout.seen}, []
 

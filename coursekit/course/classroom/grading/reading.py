@@ -19,7 +19,7 @@ from coursekit.course.classroom.grading.masters import Master
 _MOST_BYTES = 50 * 1024**2
 _EXERCISE = re.compile(r"\bexercise\(\s*(\d{1,2})\s*\)")
 _SOURCE = re.compile(r"(?:^|/)(\d\d)_[a-z0-9_]+\.(?:py|ipynb)$")
-_MAGIC = re.compile(r"(?<=^)[%!?].*$|(?<=\s)[%!].*$", re.M)
+_MAGIC = re.compile(r"^([ \t]*)[%!].*$", re.M)
 
 
 class NotReadableError(ValueError):
@@ -210,10 +210,13 @@ def names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     >>> sorted(defines), sorted(uses)
     (['a', 'np'], ['b', 'np'])
     """
-    text = plain(text)
-    try:
-        tree, table = ast.parse(text), symtable.symtable(text, "cell", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    for version in (text, _MAGIC.sub(r"\1pass", text)):  # with its magics, then without
+        try:
+            tree, table = ast.parse(version), symtable.symtable(version, "cell", "exec")
+            break
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    else:
         return frozenset(), frozenset()
     symbols = table.get_symbols()
     defines = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
@@ -225,17 +228,14 @@ def names(text: str) -> tuple[frozenset[str], frozenset[str]]:
             if isinstance(base, ast.Name):
                 defines.add(base.id)
     uses = {s.get_name() for s in symbols if s.is_referenced()}
+    changed = (node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign))
+    uses |= {target.id for target in changed if isinstance(target, ast.Name)} & defines
     inner = list(table.get_children())
     while inner:
         scope = inner.pop()
         uses |= {s.get_name() for s in scope.get_symbols() if s.is_global() and s.is_referenced()}
         inner += scope.get_children()
     return frozenset(defines), frozenset(uses)
-
-
-def plain(text: str) -> str:
-    """Return a cell's code without its magics."""
-    return _MAGIC.sub("pass", text)
 
 
 def _dict(value: Any) -> dict[str, Any]:
