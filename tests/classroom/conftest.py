@@ -59,8 +59,8 @@ def submission(number: int, answers: dict[str, str], *, before: str = "") -> Not
     for task, answer in answers.items():
         find(nb, f"task:{task}")["source"] = solution(number, task) if answer is True else answer
     if before:
-        first = next(i for i, c in enumerate(nb["cells"])
-                     if any(t.startswith("task:") for t in c["metadata"].get("tags", [])))  # fmt: skip
+        tags = ["".join(cell["metadata"].get("tags", [])) for cell in nb["cells"]]
+        first = next(i for i, tag in enumerate(tags) if tag.startswith("task:"))
         nb["cells"].insert(first, code(before))
     return nb
 

@@ -34,7 +34,8 @@ PLAIN = [
                "wrong"),
     numpy_case("grading switched off", 'import os\nos.environ["COURSEKIT_GRADING"] = "0"\n' + WRONG,
                "wrong"),
-    numpy_case("allclose", "np.allclose = np.array_equal = lambda *a, **k: True\n" + WRONG, "wrong"),
+    numpy_case("allclose", "np.allclose = np.array_equal = lambda *a, **k: True\n" + WRONG,
+               "wrong"),
     numpy_case("agree", "import coursekit.checks.kit.compare as c\nc.agree = print\n" + WRONG,
                "wrong"),
     numpy_case("run", "import coursekit.checks.engine.runner as r\nr.run = print\n" + WRONG,
@@ -136,8 +137,8 @@ while True:
     except BaseException:
         pass
 """), "time"),
-    numpy_case("memory filled", called("parts = []\nwhile True:\n    parts.append(bytearray(2**28))"),
-               "crashed"),
+    numpy_case("memory filled", called("parts = []\nwhile True:\n    "
+                                       "parts.append(bytearray(2**28))"), "crashed"),
     numpy_case("disk filled", """
 try:
     for n in range(20):
@@ -172,7 +173,7 @@ PRELU_RIGHT = True
 PRELU = """
 class MyPReLU(keras.layers.Layer):
     def build(self, shape):
-        self.alpha = self.add_weight(shape=(shape[-1],), initializer=keras.initializers.Constant(0.25))
+        self.alpha = self.add_weight(shape=(shape[-1],), initializer="zeros")
     def call(self, z):
         {during}
         return z

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.classroom.conftest import submission, task
-from tests.classroom.hostile import CASES
 
 from coursekit.course.classroom.grading.examine import Times
+from tests.classroom.conftest import submission, task
+from tests.classroom.hostile import CASES
 
 TIMES = Times(cell=10.0, submission=300.0, check=10.0)
 PATIENT = Times(cell=120.0, submission=900.0, check=120.0)

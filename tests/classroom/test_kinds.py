@@ -1,4 +1,4 @@
-"""Every known answer to every task that is judged by plain data gets the same verdict over the wire.
+"""Every known answer to a task that is judged by plain data gets the same verdict over the wire.
 
 What the course lists as judged beside the learner's code must be a task that exists.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from tests.checks.test_answers import ANSWERS
 
 from coursekit.checks.engine.runner import run
 from coursekit.checks.engine.tasks import load
 from coursekit.course.classroom.grading.kinds import BESIDE, is_plain
 from coursekit.course.classroom.grading.peer import Peer, Remote
 from coursekit.course.classroom.grading.wire import NotPlainError, pack, unpack
+from tests.checks.test_answers import ANSWERS
 
 PLAIN = [(n, task.name) for n in ANSWERS for task in load(n) if is_plain(n, task.name)]
 

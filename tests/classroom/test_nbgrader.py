@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from tests.classroom.conftest import find, stored, submission
 
 from coursekit.base.environment import ROOT
+from tests.classroom.conftest import find, stored, submission
 
 CONFIG = ROOT / "docs" / "instructors" / "nbgrader_config.py"
 ASSIGNMENT = "week1"
@@ -55,13 +55,16 @@ def test_every_answer_gets_its_points_from_source_to_feedback(tmp_path):
     released = course / "release" / ASSIGNMENT
     for name in NAMES:
         handed_out = json.loads((released / f"{name}.ipynb").read_text(encoding="utf-8"))
-        assert find(handed_out, "task:" + first_task(name))["source"] == find(
-            stored("exercises", int(name[:2])), "task:" + first_task(name)
-        )["source"]
+        assert (
+            find(handed_out, "task:" + first_task(name))["source"]
+            == find(stored("exercises", int(name[:2])), "task:" + first_task(name))["source"]
+        )
     nbgrader("release_assignment", ASSIGNMENT)
     inbound = exchange / "deep-learning" / "inbound"
     for learner, answers in ANSWERS.items():
-        hand_in(inbound / f"{learner}+{ASSIGNMENT}+2026-01-01 00:00:00.000000 UTC", learner, answers)
+        hand_in(
+            inbound / f"{learner}+{ASSIGNMENT}+2026-01-01 00:00:00.000000 UTC", learner, answers
+        )
     nbgrader("collect", ASSIGNMENT)
     nbgrader("autograde", ASSIGNMENT, "--create")
     nbgrader("generate_feedback", ASSIGNMENT)

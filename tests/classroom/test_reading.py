@@ -6,11 +6,11 @@ import copy
 import json
 
 import pytest
-from tests.classroom.conftest import code, find, known, stored, submission, text
 
+from coursekit.base.environment import ROOT
 from coursekit.course.classroom.grading import reading
 from coursekit.course.classroom.grading.masters import master
-from coursekit.base.environment import ROOT
+from tests.classroom.conftest import code, find, known, stored, submission, text
 
 NUMBERS = range(1, 16)
 

@@ -6,7 +6,6 @@ import json
 import re
 
 import pytest
-from tests.classroom.conftest import stored, text
 
 from coursekit import __version__
 from coursekit.base.environment import ROOT
@@ -14,6 +13,7 @@ from coursekit.cli import main
 from coursekit.course.classroom.release import release, seed_digest
 from coursekit.course.notebooks import catalogue
 from coursekit.errors import ArgumentError
+from tests.classroom.conftest import stored, text
 
 REGION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.S)
 NUMBERS = [n.name[:2] for n in catalogue.built(ROOT, ["exercises"])]
@@ -42,7 +42,9 @@ def released(tmp_path_factory):
 def test_every_exercise_with_all_its_tasks_is_released(released):
     assert sorted(p.name[:2] for p in released.iterdir()) == NUMBERS
     for path in released.iterdir():
-        tags = [t for c in json.loads(path.read_text())["cells"] for t in c["metadata"].get("tags", [])]
+        tags = [
+            t for c in json.loads(path.read_text())["cells"] for t in c["metadata"].get("tags", [])
+        ]
         master = [t for c in stored("exercises", int(path.name[:2]))["cells"]
                   for t in c["metadata"].get("tags", [])]  # fmt: skip
         assert tags == master

@@ -15,7 +15,15 @@ import pytest
 
 from coursekit.course.classroom.grading.peer import Peer
 from coursekit.course.classroom.grading.wire import (
-    ArrayLike, Channel, Functions, LateError, LostError, NotPlainError, error_from, pack, unpack,
+    ArrayLike,
+    Channel,
+    Functions,
+    LateError,
+    LostError,
+    NotPlainError,
+    error_from,
+    pack,
+    unpack,
 )  # fmt: skip
 
 VALUES = [
@@ -106,7 +114,9 @@ def test_forged_values_are_refused(told):
 
 
 def test_errors_keep_name_and_text():
-    assert isinstance(error_from({"error": "ZeroDivisionError", "message": "by 0"}), ZeroDivisionError)
+    assert isinstance(
+        error_from({"error": "ZeroDivisionError", "message": "by 0"}), ZeroDivisionError
+    )
     own = error_from({"error": "MyError", "message": "mine"})
     assert (type(own).__name__, str(own)) == ("MyError", "mine")
     for name in ("SystemExit", "KeyboardInterrupt", "UnicodeDecodeError", "not a name", ""):

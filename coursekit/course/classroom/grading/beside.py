@@ -18,12 +18,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
+
+from coursekit.base.environment import ROOT
 
 _CHECKS = "coursekit.checks"
 _LIBRARIES = ("numpy", "keras", "coursekit", "builtins", "math", "inspect", "random", "zlib")
 _CALLABLE = (FunctionType, BuiltinFunctionType, type)
+
+
+@cache
+def sources() -> dict[str, list[str]]:
+    """Return the checks as text, {module: [path, text]}, to be sent where they cannot be read."""
+    found = {}
+    for path in sorted((ROOT / "coursekit" / "checks").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        found[name] = [str(path), path.read_text(encoding="utf-8")]
+    return found
 
 
 class _Memory:

@@ -7,31 +7,23 @@ process runs all earlier cells again, without it.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import sys
 import time
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from coursekit.base.environment import ROOT
 from coursekit.checks.engine.runner import run
 from coursekit.checks.engine.tasks import Task, load
-from coursekit.course.classroom.grading import kinds, reading
+from coursekit.course.classroom.grading import kinds, reading, suspicion
+from coursekit.course.classroom.grading.beside import sources
 from coursekit.course.classroom.grading.host import Host, Session
 from coursekit.course.classroom.grading.masters import Asked, Master
 from coursekit.course.classroom.grading.results import Graded, Result
 from coursekit.course.classroom.grading.sandbox import GUARDS
 from coursekit.course.classroom.grading.wire import LateError, LostError
 
-_LOOKS_AROUND = re.compile(
-    r"\b(f_back|f_locals|f_globals|f_builtins|tb_frame|gi_frame|cr_frame|ag_frame|_getframe|"
-    r"currentframe|get_objects|get_referrers|get_referents|_current_frames|settrace|"
-    r"__subclasses__|__closure__|cell_contents|meta_path|addaudithook|NotCorrectError|"
-    r"coursekit\.checks|coursekit\.course|checks\.kit|checks\.engine)\b"
-)
 _DIED = "Its process ended while it ran: it exits, or uses more memory than there is."
 
 
@@ -215,8 +207,8 @@ class Examination:
     def _judged_beside(self, asked: Asked, task: Task, limit: float) -> Graded:
         nonce = secrets.token_hex(16)
         answer = self._ask(
-            "judge", 5 * limit + 5, limit=limit, code=list(asked.answers), number=self._master.number,
-            task=asked.name, sources=_sources(), nonce=nonce,
+            "judge", 5 * limit + 5, number=self._master.number, task=asked.name, limit=limit,
+            code=list(asked.answers), sources=sources(), nonce=nonce,
             samples=[secrets.randbelow(1000) for _ in range(2)],
             seed=os.environ.get("COURSEKIT_CHECK_SEED", ""),
         )  # fmt: skip
@@ -249,21 +241,11 @@ class Examination:
 
     def _looks_around(self) -> str:
         """Return why an answer judged beside the learner's code cannot be trusted, or ""."""
-        for index in self._ran:
-            cell = self._cells[index]
-            if cell.written and (found := _LOOKS_AROUND.search(cell.source)):
-                return f"The code looks into the program that checks it (`{found[0]}`)."
-        for flag in self.flags:
-            if flag.startswith("the code uses ") or "changes the code" in flag:
-                return f"The code looks into the program that checks it ({flag[9:]})."
-        return ""
+        written = (self._cells[index] for index in self._ran)
+        return suspicion.looks_around([c.source for c in written if c.written], self.flags)
 
     def _read_solutions(self) -> str:
-        if "files" in self.missing:
-            for flag in self.flags:
-                if flag.startswith("the code reads "):
-                    return f"The code {flag[9:]}, where the solutions are."
-        return ""
+        return suspicion.reads_solutions(self.flags) if "files" in self.missing else ""
 
     def _note(self, name: str, outcome: str, *told: str, **named: str) -> None:
         self.graded[name] = self._graded(self._asked[name], outcome, *told, **named)
@@ -275,17 +257,6 @@ class Examination:
         points = asked.points if outcome == "correct" else 0.0
         return Graded(asked.name, outcome, points, asked.points, reason, where, printed, task.title,
                       list(task.hints))  # fmt: skip
-
-
-@cache
-def _sources() -> dict[str, list[str]]:
-    """Return the checks as text, {module: [path, text]}, for a process that cannot read them."""
-    package = ROOT / "coursekit" / "checks"
-    found = {}
-    for path in sorted(package.rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        found[name] = [str(path), path.read_text(encoding="utf-8")]
-    return found
 
 
 def examine(host: Host, learner: str, file: str, data: bytes, masters: Any, times: Times) -> Result:

@@ -108,7 +108,7 @@ class Notebook:
         return answer | {"printed": _last_lines(output.getvalue()), "seen": self._lookout.seen}, []
 
     def _answers(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-        """Evaluate a task's answers: {"code", "given", "plain"} → their values, or what they are."""
+        """Evaluate a task's answers: {"code", "given", "plain"} → values."""
         answers, failure = self._evaluated(request["code"])
         if failure:
             return {"op": "answers", **failure}, []

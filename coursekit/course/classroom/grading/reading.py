@@ -118,7 +118,7 @@ def plan(nb: dict[str, Any], master: Master) -> list[Cell]:
 
 
 def _all(nb: dict[str, Any], master: Master) -> list[Cell]:
-    """Return every cell of code but the checks: the learner's, and the given ones in their places."""
+    """Return every cell of code but the checks: the learner's, the given ones in their places."""
     known = _Known(master)
     found: list[Cell] = []
     put: set[str] = set()

@@ -43,7 +43,7 @@ def graded(
             bar.close()
     n_flagged = sum(bool(result.flags) for result in results)
     typer.echo(
-        f"{len(results)} submissions, {time.perf_counter() - started:.0f} s; {n_flagged} with flags. "
+        f"{len(results)} submissions, {time.perf_counter() - started:.0f} s; {n_flagged} flagged. "
         f"Results: {out / 'grades.csv'}, {out / 'class.html'}"
     )
     for guard in GUARDS:

@@ -18,11 +18,10 @@ _EXERCISE_IN_NAME = re.compile(r"(?:exercises?[_\- ]*)?\d{1,2}(?:_[a-z0-9]+)*", 
 
 @dataclass(frozen=True)
 class Submission:
-    """One file: its learner, its path within what was handed in, when it was written, its bytes."""
+    """One file: its learner, its path within what was handed in, and its bytes."""
 
     learner: str
     file: str
-    time: float
     data: bytes
 
 
@@ -41,9 +40,7 @@ def find(path: Path, names: tuple[str, ...]) -> list[Submission]:
     else:
         raise ArgumentError(f"SUBMISSIONS: there is no {path}; expected a folder or a zip.")
     found = _without_common_folder(found)
-    submissions = [
-        Submission(_learner(file, names), file.as_posix(), time, data) for file, time, data in found
-    ]
+    submissions = [Submission(_learner(file, names), file.as_posix(), data) for file, data in found]
     if not submissions:
         raise ArgumentError(
             f"SUBMISSIONS: no notebook in {path}; expected a folder for each learner with .ipynb "
@@ -52,7 +49,7 @@ def find(path: Path, names: tuple[str, ...]) -> list[Submission]:
     return sorted(submissions, key=lambda s: (s.learner, s.file))
 
 
-Found = tuple[PurePosixPath, float, bytes]
+Found = tuple[PurePosixPath, bytes]
 
 
 def _wanted(path: PurePosixPath) -> bool:
@@ -65,8 +62,7 @@ def _in_folder(folder: Path) -> Iterator[Found]:
         inside = PurePosixPath(path.relative_to(folder).as_posix())
         if not _wanted(inside) or path.is_symlink() or not path.is_file():
             continue
-        state = path.stat()
-        yield inside, state.st_mtime, b"" if state.st_size > _MOST_BYTES else path.read_bytes()
+        yield inside, b"" if path.stat().st_size > _MOST_BYTES else path.read_bytes()
 
 
 def _in_zip(path: Path) -> Iterator[Found]:
@@ -79,8 +75,7 @@ def _in_zip(path: Path) -> Iterator[Found]:
             if member.is_dir() or not _wanted(inside):
                 continue
             inside = PurePosixPath(*(p for p in inside.parts if p not in ("/", "..")))
-            when = float("".join(f"{part:02}" for part in member.date_time))
-            yield inside, when, _content(archive, member)
+            yield inside, _content(archive, member)
 
 
 def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -108,10 +103,10 @@ def _name(member: zipfile.ZipInfo) -> str:
 
 def _without_common_folder(found: list[Found]) -> list[Found]:
     """Leave out a folder that all others lie in, as `submissions/` in a zip."""
-    tops = {file.parts[0] for file, _, _ in found}
-    if len(tops) == 1 and all(len(file.parts) > 2 for file, _, _ in found):
+    tops = {file.parts[0] for file, _ in found}
+    if len(tops) == 1 and all(len(file.parts) > 2 for file, _ in found):
         return _without_common_folder(
-            [(PurePosixPath(*file.parts[1:]), time, data) for file, time, data in found]
+            [(PurePosixPath(*file.parts[1:]), data) for file, data in found]
         )
     return found
 

@@ -138,9 +138,8 @@ def signature_from(takes: Any) -> inspect.Signature | None:
     """Return the signature that was told, None where there is none."""
     if takes is None:
         return None
-    empty = inspect.Parameter.empty
     return inspect.Signature([
-        inspect.Parameter(name, inspect._ParameterKind(kind), default=default[0] if default else empty)
+        inspect.Parameter(name, inspect._ParameterKind(kind), default=[*default, inspect._empty][0])
         for name, kind, default in takes
     ])  # fmt: skip
 

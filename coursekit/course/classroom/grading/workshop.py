@@ -79,8 +79,12 @@ def _begin(request: dict, channel: int) -> None:
         scratch = Path(request["scratch"])
         os.environ |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
         secret = [Path(path) for path in request["hidden"]]
+        needed = (ROOT, Path(sys.prefix), scratch)
+        covered = [path for path in secret if not any(n.is_relative_to(path) for n in needed)]
         limits = sandbox.Limits(**request["limits"])
-        holds = sandbox.confine(scratch, [*hidden(ROOT), *secret], limits)
+        holds = sandbox.confine(scratch, [*hidden(ROOT), *covered], limits)
+        if len(covered) < len(secret) and "files" in holds:
+            holds.remove("files")  # submissions lie around the course itself: they stay readable
         serve(channel, channel, holds)
     finally:
         os._exit(1)
