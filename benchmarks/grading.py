@@ -1,8 +1,8 @@
 """Submissions a minute, `class grade` beside nbgrader: `python benchmarks/grading.py [NN] [N]`.
 
 N copies of the solution of exercise NN (08 and 4 by default), handed in by N learners, are graded
-by both, one submission at a time. Of nbgrader only `autograde --create` is counted. Both start anew:
-all that they import is within the time.
+by both, one submission at a time. Of nbgrader only `autograde --create` is counted. Both start
+anew: all that they import is within the time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A class graded: tables and pages, again the same, on with what was interrupted, fair in each case."""
+"""A class graded: tables and pages, the same again, on after an interrupt, fair to each."""
 
 from __future__ import annotations
 

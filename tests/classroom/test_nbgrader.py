@@ -15,6 +15,7 @@ from tests.classroom.conftest import find, stored, submission
 
 CONFIG = ROOT / "docs" / "instructors" / "nbgrader_config.py"
 ASSIGNMENT = "week1"
+TIME = "2026-01-01 00:00:00.000000 UTC"
 NAMES = ("04_batch_normalisation", "08_optimizers")
 UPHILL = """def momentum(theta, gradient, m, learning_rate, beta=0.9):
     m = beta * m + learning_rate * gradient
@@ -62,9 +63,7 @@ def test_every_answer_gets_its_points_from_source_to_feedback(tmp_path):
     nbgrader("release_assignment", ASSIGNMENT)
     inbound = exchange / "deep-learning" / "inbound"
     for learner, answers in ANSWERS.items():
-        hand_in(
-            inbound / f"{learner}+{ASSIGNMENT}+2026-01-01 00:00:00.000000 UTC", learner, answers
-        )
+        hand_in(inbound / f"{learner}+{ASSIGNMENT}+{TIME}", answers)
     nbgrader("collect", ASSIGNMENT)
     nbgrader("autograde", ASSIGNMENT, "--create")
     nbgrader("generate_feedback", ASSIGNMENT)
@@ -86,9 +85,9 @@ def environment(home):
     return kept | own
 
 
-def hand_in(folder, learner, answers):
+def hand_in(folder, answers):
     folder.mkdir()
-    (folder / "timestamp.txt").write_text("2026-01-01 00:00:00.000000 UTC")
+    (folder / "timestamp.txt").write_text(TIME)
     for name in NAMES:
         nb = submission(int(name[:2]), answers[int(name[:2])])
         (folder / f"{name}.ipynb").write_text(json.dumps(nb), encoding="utf-8")

@@ -208,7 +208,7 @@ def test_errors_and_exits_come_back_as_errors(pair):
     with pytest.raises(KeyError, match="no 7"):
         far["fails"](7)
     assert near.failure["error"] == "KeyError"
-    with pytest.raises(Exception, match="^0$") as caught:
+    with pytest.raises(Exception, match=r"^0$") as caught:
         far["exits"]()
     assert type(caught.value).__name__ == "SystemExit"
 

@@ -216,11 +216,13 @@ class Examination:
         outcome, why = str(answer.get("outcome")), str(answer.get("tampering", ""))
         if answer.get("nonce") != nonce:
             why = "A verdict came that the check has not given."
+            self._close()
         else:
             try:
                 self._session.ping(self._times.cell)  # type: ignore[union-attr]
             except (LateError, LostError):
                 why = why or "The process ends or answers by itself after it was judged."
+                self._close()
         self._checked_beside = True
         why = why or self._looks_around() or self._read_solutions()
         if why:
