@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coursekit.base.environment import ROOT
-from coursekit.course.classroom.grading import masters
+from coursekit.course.classroom import masters
 from coursekit.course.classroom.grading.examine import Times, examine
 from coursekit.course.classroom.grading.host import Host
 from coursekit.course.classroom.grading.results import Graded, Result

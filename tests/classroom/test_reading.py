@@ -9,7 +9,7 @@ import pytest
 
 from coursekit.base.environment import ROOT
 from coursekit.course.classroom.grading import reading
-from coursekit.course.classroom.grading.masters import master
+from coursekit.course.classroom.masters import master
 from tests.classroom.conftest import code, find, known, stored, submission, text
 
 NUMBERS = range(1, 16)

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from coursekit import __version__
 from coursekit.base.files import write_whole
-from coursekit.course.classroom.grading.masters import exercises
+from coursekit.course.classroom.masters import exercises
 from coursekit.course.notebooks import catalogue
 from coursekit.course.notebooks.cells import named
 from coursekit.course.notebooks.convert import STUB, digest, to_text

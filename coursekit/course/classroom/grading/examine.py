@@ -19,10 +19,10 @@ from coursekit.checks.engine.tasks import Task, load
 from coursekit.course.classroom.grading import kinds, reading, suspicion
 from coursekit.course.classroom.grading.beside import sources
 from coursekit.course.classroom.grading.host import Host, Session
-from coursekit.course.classroom.grading.masters import Asked, Master
 from coursekit.course.classroom.grading.results import Graded, Result
 from coursekit.course.classroom.grading.sandbox import GUARDS
 from coursekit.course.classroom.grading.wire import LateError, LostError
+from coursekit.course.classroom.masters import Asked, Master
 
 _DIED = "Its process ended while it ran: it exits, or uses more memory than there is."
 

@@ -26,8 +26,8 @@ from coursekit.base.files import write_whole
 from coursekit.course.classroom.grading import pages, reading, results, submissions
 from coursekit.course.classroom.grading.examine import Times, examine
 from coursekit.course.classroom.grading.host import Host
-from coursekit.course.classroom.grading.masters import Master, exercises, master
 from coursekit.course.classroom.grading.results import Result
+from coursekit.course.classroom.masters import Master, exercises, master
 from coursekit.course.classroom.release import seed_digest
 from coursekit.errors import ArgumentError
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from coursekit.course.classroom.grading.masters import Master
+from coursekit.course.classroom.masters import Master
 
 _MOST_BYTES = 50 * 1024**2
 _EXERCISE = re.compile(r"\bexercise\(\s*(\d{1,2})\s*\)")
