@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import struct
 import sys
 from collections.abc import Iterable
@@ -106,6 +105,8 @@ def _mounts(libc: ctypes.CDLL, scratch: Path, hidden: list[Path], limits: Limits
 
 
 def _limited(limits: Limits) -> bool:
+    import resource  # Windows has none
+
     mb = 1024**2
     wanted = {
         "RLIMIT_CORE": 0,
@@ -133,7 +134,7 @@ def _address_space() -> int:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except (OSError, ValueError):
         return 0
-    return pages * resource.getpagesize()
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _without_rights(scratch: Path, root: bool, sealed: bool) -> bool:
