@@ -10,7 +10,7 @@ from coursekit.checks.engine.display import MARKS, rich
 from coursekit.course.classroom.grading.results import Graded, Result
 from coursekit.course.classroom.grading.sandbox import GUARDS
 
-_MARKS = MARKS | {"time": "⏱", "tampering": "⚑"}
+_MARKS = MARKS | {"time": "∞", "tampering": "⚑"}
 _COLORS = {
     "correct": "#009E73", "wrong": "#D55E00", "crashed": "#E69F00", "not attempted": "#7F7F7F",
     "time": "#0072B2", "tampering": "#CC79A7",
@@ -18,8 +18,10 @@ _COLORS = {
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+div.wide { overflow-x: auto }
 table { border-collapse: collapse; margin: 1rem 0 }
 th, td { text-align: left; padding: .25rem .8rem; border-bottom: 1px solid #8884 }
+td.flags { min-width: 14rem }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 .task { border-left: 4px solid; padding: .3rem .9rem; margin: .8rem 0 }
 .task p { margin: .2rem 0; white-space: pre-wrap; overflow-wrap: anywhere }
@@ -91,10 +93,13 @@ def _who(results: Sequence[Result]) -> str:
         ]
         flags = html.escape("; ".join(result.flags))
         rows.append(f"<tr><td>{html.escape(result.learner)}</td>{''.join(marks)}"
-                    f'<td class="number">{result.points:g}</td><td>{flags}</td></tr>')  # fmt: skip
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ["learner", *tasks, "points", ""])
+                    f'<td class="number">{result.points:g}</td><td class="flags">{flags}</td></tr>')  # fmt: skip
+    head = "".join(
+        f"<th>{html.escape(name)}</th>" for name in ["learner", *tasks, "points", "flags"]
+    )
     key = " · ".join(f"{mark} {name}" for name, mark in _MARKS.items() if name in _COLORS)
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table><p>{key}</p>"
+    table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+    return f'<div class="wide">{table}</div><p>{key}</p>'
 
 
 def _hard(results: Sequence[Result]) -> str:
