@@ -11,6 +11,7 @@ from coursekit import __version__
 from coursekit.base.environment import ROOT
 from coursekit.cli import main
 from coursekit.course.classroom.release import release, seed_digest
+from coursekit.course.classroom.seeds import misjudged
 from coursekit.course.notebooks import catalogue
 from coursekit.errors import ArgumentError
 from tests.classroom.conftest import stored, text
@@ -35,7 +36,7 @@ def solution_lines():
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released")
-    release(ROOT, NUMBERS, folder, seed="tulip")
+    release(ROOT, NUMBERS, folder)
     return folder
 
 
@@ -68,19 +69,39 @@ def test_nothing_leads_to_a_solution_or_out_of_the_folder(released):
         assert "Look there last" not in content
 
 
-def test_it_is_stamped_and_the_seed_itself_stays_secret(released):
+def test_it_is_stamped(released):
     for path in released.iterdir():
-        content = path.read_text(encoding="utf-8")
-        stamp = json.loads(content)["metadata"]["coursekit"]
+        stamp = json.loads(path.read_text(encoding="utf-8"))["metadata"]["coursekit"]
         assert stamp["version"] == __version__
-        assert stamp["seed"] == seed_digest("tulip")
-        assert "tulip" not in content
+        assert "seed" not in stamp
+
+
+def test_a_seed_stays_secret_and_is_known_again(tmp_path):
+    (path,) = release(ROOT, ["14"], tmp_path, seed="tulip")
+    content = path.read_text(encoding="utf-8")
+    assert json.loads(content)["metadata"]["coursekit"]["seed"] == seed_digest("tulip")
+    assert "tulip" not in content
 
 
 def test_the_same_release_has_the_same_bytes(released, tmp_path):
-    release(ROOT, ["8"], tmp_path, seed="tulip")
+    release(ROOT, ["8"], tmp_path)
     name = "08_optimizers.ipynb"
     assert (tmp_path / name).read_bytes() == (released / name).read_bytes()
+
+
+@pytest.mark.parametrize("seed", ["tulip", "장미 7"])
+def test_a_seed_draws_other_inputs_on_which_checks_are_as_fair(seed, monkeypatch):
+    monkeypatch.setenv("COURSEKIT_CHECK_SEED", seed)
+    assert list(misjudged(4)) == list(misjudged(8)) == []
+
+
+def test_a_seed_that_makes_a_check_unfair_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    (tmp_path / "python").write_text("#!/bin/sh\necho the check 08.adam rejects.\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    with pytest.raises(ArgumentError, match=r"choose another word.*08\.adam"):
+        release(ROOT, ["8"], tmp_path / "new", seed="tulip")
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_unknown_exercise_leaves_the_folder_alone(tmp_path):

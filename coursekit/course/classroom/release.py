@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from coursekit import __version__
+from coursekit.base.environment import ROOT, inherited
 from coursekit.base.files import write_whole
 from coursekit.course.classroom.masters import exercises
 from coursekit.course.notebooks import catalogue
@@ -30,12 +33,14 @@ def release(root: Path, wanted: Sequence[str], to: Path, *, seed: str | None = N
     that seed's digest, by which `class grade` knows which seed it needs. What lies in the folder
     under the same name is replaced.
 
-    Raises ArgumentError for an exercise that is not there or still holds a solution, OSError for a
-    folder that cannot be written.
+    Raises ArgumentError for an exercise that is not there or still holds a solution, and for a seed
+    with which a check would be unfair; OSError for a folder that cannot be written.
     """
     if not wanted:
         raise ArgumentError("release: expected the numbers of exercises, such as 08 09; got none.")
     chosen = catalogue.choose(list(wanted), exercises(root))
+    if seed is not None:
+        _prove(seed, [notebook.name[:2] for notebook in chosen])
     ready = []
     for notebook in chosen:
         nb = nbformat.reads(notebook.path.read_text(encoding="utf-8"), as_version=4)
@@ -71,6 +76,18 @@ def for_learners(nb: NotebookNode, name: str, seed: str | None = None) -> Notebo
     if seed is not None:
         nb.metadata["coursekit"]["seed"] = seed_digest(seed)
     return nb
+
+
+def _prove(seed: str, numbers: Sequence[str]) -> None:
+    """Refuse a seed whose inputs make a check reject a right answer or accept a wrong one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "coursekit.course.classroom.seeds", *numbers],
+        env=inherited() | {"COURSEKIT_CHECK_SEED": seed, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        told = (done.stdout or done.stderr).strip().splitlines() or ["its checks do not run"]
+        raise ArgumentError(f"--seed: choose another word. With this one {told[-1]}")
 
 
 def seed_digest(seed: str) -> str:

@@ -91,12 +91,11 @@ def _who(results: Sequence[Result]) -> str:
             f'style="color:{_COLORS[t.outcome]}">{_MARKS[t.outcome]}</td>'
             for t in result.tasks
         ]
-        flags = html.escape("; ".join(result.flags))
-        rows.append(f"<tr><td>{html.escape(result.learner)}</td>{''.join(marks)}"
-                    f'<td class="number">{result.points:g}</td><td class="flags">{flags}</td></tr>')  # fmt: skip
-    head = "".join(
-        f"<th>{html.escape(name)}</th>" for name in ["learner", *tasks, "points", "flags"]
-    )
+        learner, flags = html.escape(result.learner), html.escape("; ".join(result.flags))
+        ends = f'<td class="number">{result.points:g}</td><td class="flags">{flags}</td>'
+        rows.append(f"<tr><td>{learner}</td>{''.join(marks)}{ends}</tr>")
+    names = ["learner", *tasks, "points", "flags"]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     key = " · ".join(f"{mark} {name}" for name, mark in _MARKS.items() if name in _COLORS)
     table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
     return f'<div class="wide">{table}</div><p>{key}</p>'
