@@ -68,6 +68,17 @@ def test_the_verdict_over_the_wire_is_the_same(number, name):
         assert reason in verdict.reason
 
 
+WITH_RIGHT = [(n, task.name) for n in ANSWERS for task in load(n) if task.right is not None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "name"), WITH_RIGHT)
+def test_the_right_answer_of_a_table_is_accepted(number, name):
+    task = load(number)[name]
+    right = task.right if isinstance(task.right, tuple) else (task.right,)
+    assert run(task, right), f"{number:02}.{name}"
+
+
 def test_what_is_judged_beside_the_code_exists():
     for number, names in BESIDE.items():
         assert names <= {task.name for task in load(number)}

@@ -34,8 +34,7 @@ class Task:
         seconds: after this time an answer is stopped.
         given: methods of a class that the notebook gives; the others being stubs it is untouched.
         mistakes: reason → an answer that makes this mistake, on which the reason is tested.
-        right: an answer known to be right, a tuple where there are several; None where the check
-            needs none.
+        right: an answer known to be right, a tuple where the task wants several; or None.
     """
 
     name: str
