@@ -113,6 +113,28 @@ def test_after_an_interrupt_only_the_rest_is_graded(small_class, tmp_path, monke
     assert len(table(out / "summary.csv")) == 4
 
 
+def test_an_error_in_the_grader_stops_no_other_and_is_tried_again(
+    small_class, tmp_path, monkeypatch
+):
+    out, examine = tmp_path / "out", grading.examine
+
+    def failing(host, learner, *more):
+        if learner != "lee":
+            raise ZeroDivisionError("oops")
+        return examine(host, learner, *more)
+
+    monkeypatch.setattr(grading, "examine", failing)
+    grade(small_class, out)
+    flags = {row["learner"]: row["flags"] for row in table(out / "summary.csv")}
+    assert (
+        "not graded, grade again: an error in the grader (ZeroDivisionError: oops)"
+        in flags["김, 민수"]
+    )
+    monkeypatch.setattr(grading, "examine", examine)
+    grade(small_class, out)
+    assert "not graded" not in (out / "summary.csv").read_text(encoding="utf-8")
+
+
 def test_one_damaged_result_is_graded_again(small_class, tmp_path):
     out = tmp_path / "out"
     grade(small_class, out)

@@ -27,11 +27,13 @@ from coursekit.course.classroom.grading import pages, reading, results, submissi
 from coursekit.course.classroom.grading.examine import Times, examine
 from coursekit.course.classroom.grading.host import Host
 from coursekit.course.classroom.grading.results import Result
+from coursekit.course.classroom.grading.sandbox import Limits
 from coursekit.course.classroom.masters import Master, exercises, master
 from coursekit.course.classroom.release import seed_digest
-from coursekit.errors import ArgumentError
+from coursekit.errors import ArgumentError, CourseError
 
 KEPT = ".results"
+_NOT_GRADED = "not graded, grade again:"
 _UNFIT = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 
 
@@ -67,7 +69,8 @@ def grade(
     on_result(len(done), len(found), "")
     try:
         for result, kept in _examined(waiting, path, out, settings):
-            write_whole(kept, result.to_text())
+            if not any(_NOT_GRADED in flag for flag in result.flags):
+                write_whole(kept, result.to_text())
             done.append(result)
             on_result(len(done), len(found), result.learner)
     finally:
@@ -156,14 +159,15 @@ def _examined(
                     try:
                         yield future.result(), kept
                     except BrokenProcessPool:
-                        yield _broken(submission), kept.with_suffix(".failed")
+                        yield _failed(submission, "a process of the grader ended"), kept
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _broken(submission: submissions.Submission) -> Result:
-    flag = f"{submission.file}: not graded, a process of the grader ended; grade again"
+def _failed(submission: submissions.Submission, why: str) -> Result:
+    """Return a result that says so; it is not kept, and so tried again the next time."""
+    flag = f"{submission.file}: {_NOT_GRADED} {why}"
     return Result(submission.learner, submission.file, None, flags=[flag])
 
 
@@ -173,7 +177,8 @@ _host: Host | None = None
 def _begin(hidden: list[Path], settings: Settings) -> None:
     global _host  # one for each process
     os.environ["COURSEKIT_CHECK_SEED"] = settings.seed
-    _host = Host(hidden=hidden, container=settings.container)
+    limits = Limits(seconds=int(settings.times.submission * (os.cpu_count() or 1)) + 60)
+    _host = Host(hidden=hidden, limits=limits, container=settings.container)
 
 
 def _begin_worker(hidden: list[Path], settings: Settings) -> None:
@@ -191,7 +196,13 @@ def _end() -> None:
 
 def _one(submission: submissions.Submission, times: Times) -> Result:
     assert _host is not None
-    return examine(_host, submission.learner, submission.file, submission.data, _known, times)
+    given = (submission.learner, submission.file, submission.data)
+    try:
+        return examine(_host, *given, _known, times)
+    except CourseError:
+        raise
+    except Exception as error:  # one submission must never stop the others
+        return _failed(submission, f"an error in the grader ({type(error).__name__}: {error})")
 
 
 def _known(number: int) -> Master | None:

@@ -110,11 +110,7 @@ class Host:
         scratch = Path(tempfile.mkdtemp(prefix="coursekit-grade-"))
         request = {"scratch": str(scratch), "hidden": [str(p) for p in self._hidden],
                    "limits": asdict(self._limits)}  # fmt: skip
-        mine, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
-            child = int(self._control.makefile().readline())
-        handle = mine.detach()
+        handle, child = self._child(json.dumps(request).encode())
 
         def end() -> None:
             for kill, number in ((os.killpg, child), (os.kill, child)):
@@ -125,6 +121,21 @@ class Host:
             shutil.rmtree(scratch, ignore_errors=True)
 
         return Session(Channel(handle, handle), end)
+
+    def _child(self, request: bytes) -> tuple[int, int]:
+        """Return the descriptor of a new channel, and the number of the process at its end."""
+        mine, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._control, [request], [theirs.fileno()])
+                child = int(self._control.recv(100))
+            except (OSError, ValueError) as error:
+                mine.close()
+                raise CourseError(
+                    "No process can be started for a learner's code: this system has too little "
+                    "memory or too many processes."
+                ) from error
+        return mine.detach(), child
 
     def _open(self) -> None:
         self.close()

@@ -112,11 +112,15 @@ class Notebook:
         answers, failure = self._evaluated(request["code"])
         if failure:
             return {"op": "answers", **failure}, []
-        untouched = any(is_untouched(answer, tuple(request["given"])) for answer in answers)
+        untouched = False
         try:
+            untouched = any(is_untouched(answer, tuple(request["given"])) for answer in answers)
             told, blobs = pack(answers, self._peer.functions) if request["plain"] else (None, [])
         except NotPlainError as error:
             return {"op": "answers", "untouched": untouched, "not_plain": str(error)}, []
+        except Exception as error:  # an object of the learner's own that cannot even be looked at
+            told = f"something that fails when it is looked at ({type(error).__name__})"
+            return {"op": "answers", "untouched": False, "not_plain": told}, []
         return {"op": "answers", "untouched": untouched, "value": told}, blobs
 
     def _evaluated(self, code: list[str]) -> tuple[list[Any], dict[str, Any]]:
