@@ -219,6 +219,32 @@ threading.Thread(target=later, daemon=True).start()
                 pass"""),
     keras_case("frames", "tampering", during="import sys; frame = sys._getframe().f_back"),
     keras_case("gc", "tampering", during="import gc; gc.get_objects()"),
+    keras_case("the reference among the modules", "wrong", during="""
+        import sys
+        for name, module in list(sys.modules.items()):
+            if "ex03" in name:
+                return vars(module)["TASKS"]["prelu"].right(z)"""),
+    keras_case("the reference imported", {"crashed", "tampering"}, during="""
+        import importlib
+        name = "coursekit." + "checks.ex03_activation_functions"
+        return importlib.import_module(name).TASKS["prelu"].right()(z)"""),
+    keras_case("Keras replaced", "tampering",
+               cell="keras.layers.Layer.__call__ = lambda self, *a, **k: 0\n"),
+    keras_case("code of a function replaced", "tampering", cell="""
+def always(a, b, *more, **named): return True
+np.allclose.__wrapped__.__code__ = always.__code__
+"""),
+    keras_case("an own import hook", {"wrong", "tampering"}, cell="""
+import sys
+class Hook:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if "behaviour" in name: raise ImportError
+sys.meta_path.insert(0, Hook)
+"""),
+    keras_case("a class that claims to be another", {"wrong", "crashed"}, during="""
+        self.__class__ = type("Yes", (type(self),), {"__eq__": lambda a, b: True,
+                                                     "__hash__": None})"""),
     keras_case("exits", "crashed", during="import os; os._exit(0)"),
     keras_case("sys.exit", "crashed", during="raise SystemExit"),
     keras_case("never ends", "time", during="""

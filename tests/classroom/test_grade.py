@@ -33,6 +33,21 @@ def table(path):
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
+class Borrowed:
+    """The workshop of all tests, which has imported everything and is not to be closed."""
+
+    def __init__(self, host):
+        self.session = host.session
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def workshop(monkeypatch, host):
+    monkeypatch.setattr(grading, "Host", lambda **named: Borrowed(host))
+
+
 @pytest.fixture
 def small_class(tmp_path):
     """Two learners, a notebook for another exercise, and a file that is none."""
@@ -82,7 +97,9 @@ def test_tables_and_pages(small_class, tmp_path):
     assert not re.search(r"https?://", page + overview)
 
 
-def test_a_second_run_grades_nothing_and_changes_nothing(small_class, tmp_path, monkeypatch):
+def test_a_second_run_grades_nothing_and_changes_nothing(
+    workshop, small_class, tmp_path, monkeypatch
+):
     out = tmp_path / "out"
     grade(small_class, out)
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
@@ -91,7 +108,7 @@ def test_a_second_run_grades_nothing_and_changes_nothing(small_class, tmp_path, 
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
-def test_after_an_interrupt_only_the_rest_is_graded(small_class, tmp_path, monkeypatch):
+def test_after_an_interrupt_only_the_rest_is_graded(workshop, small_class, tmp_path, monkeypatch):
     out, seen = tmp_path / "out", []
     examine = grading.examine
 
@@ -114,7 +131,7 @@ def test_after_an_interrupt_only_the_rest_is_graded(small_class, tmp_path, monke
 
 
 def test_an_error_in_the_grader_stops_no_other_and_is_tried_again(
-    small_class, tmp_path, monkeypatch
+    workshop, small_class, tmp_path, monkeypatch
 ):
     out, examine = tmp_path / "out", grading.examine
 
@@ -135,7 +152,7 @@ def test_an_error_in_the_grader_stops_no_other_and_is_tried_again(
     assert "not graded" not in (out / "summary.csv").read_text(encoding="utf-8")
 
 
-def test_one_damaged_result_is_graded_again(small_class, tmp_path):
+def test_one_damaged_result_is_graded_again(workshop, small_class, tmp_path):
     out = tmp_path / "out"
     grade(small_class, out)
     before = (out / "grades.csv").read_bytes()
@@ -153,7 +170,7 @@ def test_two_at_a_time_give_the_same_tables(small_class, tmp_path):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
-def test_of_two_notebooks_the_better_counts_and_the_other_is_named(tmp_path):
+def test_of_two_notebooks_the_better_counts_and_the_other_is_named(workshop, tmp_path):
     put(tmp_path / "in", "kim", submission(8, {}), "z.ipynb")
     put(tmp_path / "in", "kim", submission(8, {"steps_to_speed": True}), "a.ipynb")
     (result,) = grade(tmp_path / "in", tmp_path / "out")
@@ -164,7 +181,7 @@ def test_of_two_notebooks_the_better_counts_and_the_other_is_named(tmp_path):
 # A secret seed
 
 
-def test_a_secret_seed_draws_other_inputs_and_right_stays_right(tmp_path, monkeypatch):
+def test_a_secret_seed_draws_other_inputs_and_right_stays_right(workshop, tmp_path, monkeypatch):
     release(ROOT, ["8"], tmp_path / "handout", seed="tulip")
     nb = json.loads((tmp_path / "handout" / "08_optimizers.ipynb").read_text(encoding="utf-8"))
     for name in ("momentum", "steps_to_speed"):

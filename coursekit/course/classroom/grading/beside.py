@@ -133,7 +133,7 @@ def _judged(request: dict[str, Any], answers: list[Any], replaced: list[str]) ->
     run = importlib.import_module(f"{_CHECKS}.engine.runner").run
     tasks = importlib.import_module(f"{_CHECKS}.engine.tasks").load(request["number"])
     task = replace(tasks[request["task"]], seconds=request["limit"])
-    _take_out_of_sight()
+    _take_out_of_sight(request["sources"])
     before = _codes(task)
     verdict = run(task, tuple(answers))
     told = {name: str(getattr(verdict, name)) for name in ("outcome", "reason", "where", "printed")}
@@ -192,12 +192,14 @@ def _still_judges(run: Any, task: Any, samples: list[int]) -> bool:
     return run(task, right).outcome == "correct"
 
 
-def _take_out_of_sight() -> None:
-    """Keep the right answers out of `sys.modules`, where the learner's code could fetch them."""
+def _take_out_of_sight(sources: dict[str, list[str]]) -> None:
+    """Keep the right answers where the learner's code can neither import nor look them up."""
     package = sys.modules[_CHECKS]
-    for name in [name for name in sys.modules if re.match(rf"{_CHECKS}\._?ex\d", name)]:
-        del sys.modules[name]
-        vars(package).pop(name.rpartition(".")[2], None)
+    for name in [*sys.modules, *sources]:
+        if re.match(rf"{_CHECKS}\._?ex\d", name):
+            sys.modules.pop(name, None)
+            sources.pop(name, None)
+            vars(package).pop(name.rpartition(".")[2], None)
 
 
 def _codes(task: Any) -> dict[str, Any]:
