@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from coursekit.checks.engine.verdict import Wrong
 from coursekit.course.classroom.grading.peer import Peer
 from coursekit.course.classroom.grading.wire import (
     ArrayLike,
@@ -255,3 +256,15 @@ def test_functions_are_kept_by_number():
     functions = Functions()
     told, _ = pack([len, len], functions)
     assert [functions[each["function"]] for each in told] == [len, len]
+
+
+def test_an_error_that_was_only_passed_on_comes_back_as_it_was(pair):
+    far, _ = pair
+    ours = Wrong("too large")
+
+    def refuse(x):
+        raise ours
+
+    with pytest.raises(Wrong) as caught:
+        far["apply"](refuse, 4)
+    assert caught.value is ours

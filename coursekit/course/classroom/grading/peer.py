@@ -37,6 +37,7 @@ class Peer:
 
     def __init__(self, channel: Channel, where: Callable[[BaseException], str] = lambda error: ""):
         self._channel, self._where = channel, where
+        self._raised: list[BaseException] = []
         self.functions = Functions()
         self.failure: dict[str, Any] | None = None
         self.deadline: float | None = None
@@ -93,7 +94,16 @@ class Peer:
         except NotPlainError as error:
             return {"op": "result", "not_plain": str(error)}, []
         except BaseException as error:  # SystemExit too: it is the answer's, not ours
-            return {"op": "result", **told_error(error), "where": self._where(error)}, []
+            self._raised.append(error)
+            told = told_error(error) | {"raised": len(self._raised) - 1}
+            return {"op": "result", **told, "where": self._where(error)}, []
+
+    def original(self, told: dict[str, Any]) -> BaseException | None:
+        """Return the error that a function of this side raised, where it comes back as it was."""
+        origin = told.get("origin")
+        if isinstance(origin, int) and 0 <= origin < len(self._raised):
+            return self._raised[origin]
+        return None
 
 
 class Remote:
@@ -134,7 +144,7 @@ class Remote:
             raise NotPlainError(f"It returns {answer['not_plain']}; expected numbers or arrays.")
         if "error" in answer:
             peer.failure = answer
-            raise error_from(answer)
+            raise peer.original(answer) or error_from(answer)
         if not isinstance(value, tuple) or len(value) != 2 or not isinstance(value[1], dict):
             raise LostError("no message of ours")
         result, changed = value

@@ -267,22 +267,27 @@ def _wait(reading: list[int], writing: list[int], until: float | None) -> None:
         raise LateError("no answer in time")
 
 
-def told_error(error: BaseException) -> dict[str, str]:
-    """Return an exception as plain text: its type's name and its message."""
+def told_error(error: BaseException) -> dict[str, Any]:
+    """Return an exception as plain text: its type's name, its message, and where it comes from."""
     try:
         text = str(error)
     except Exception:  # a class of the learner's own may be broken as well
         text = ""
-    return {"error": type(error).__name__[:80], "message": text[:2000]}
+    told = {"error": type(error).__name__[:80], "message": text[:2000]}
+    origin = getattr(error, "_origin", None)
+    return told | {"origin": origin} if isinstance(origin, int) else told
 
 
 def error_from(told: dict[str, Any]) -> Exception:
     """Return an exception of the other side: a built-in one by its name, or one like it."""
     name, text = str(told.get("error", "Exception"))[:80], str(told.get("message", ""))[:2000]
     found = getattr(builtins, name, None)
+    error = None
     if isinstance(found, type) and issubclass(found, Exception):
-        try:
-            return found(text)
-        except TypeError:  # such as UnicodeDecodeError, which wants more
-            pass
-    return type(name if name.isidentifier() else "Error", (Exception,), {})(text)
+        with contextlib.suppress(TypeError):  # such as UnicodeDecodeError, which wants more
+            error = found(text)
+    if error is None:
+        error = type(name if name.isidentifier() else "Error", (Exception,), {})(text)
+    if isinstance(told.get("raised"), int):
+        error._origin = told["raised"]
+    return error
