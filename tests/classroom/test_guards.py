@@ -154,3 +154,13 @@ def test_a_container_is_served_like_a_process(tmp_path, monkeypatch):
     host.close()
     assert task(result, "steps_to_speed").outcome == "correct"
     assert result.missing == []
+
+
+@pytest.mark.slow
+def test_where_no_process_is_copied_each_starts_afresh():
+    host = Host(afresh=True)
+    nb = submission(8, {"steps_to_speed": True, "momentum": "import os\nos._exit(0)"})
+    result = examine(host, "kim", "a.ipynb", json.dumps(nb).encode(), known, TIMES)
+    host.close()
+    assert task(result, "momentum").outcome == "crashed"
+    assert task(result, "steps_to_speed").outcome == "correct"

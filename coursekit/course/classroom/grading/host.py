@@ -68,23 +68,30 @@ class Host:
     Args:
         hidden: folders that no learner's code may see.
         limits: what each process may use.
-        keras: whether Keras is imported ahead.
         container: run each in a new container of this image in place of a process of this system.
+        afresh: start each as a new program, as all systems but Linux need; Linux copies a process
+            that has imported everything already.
     """
 
-    def __init__(self, *, hidden: Sequence[Path] = (), limits: Limits | None = None,
-                 keras: bool = True, container: str | None = None):  # fmt: skip
-        if not hasattr(os, "fork"):
+    def __init__(
+        self,
+        *,
+        hidden: Sequence[Path] = (),
+        limits: Limits | None = None,
+        container: str | None = None,
+        afresh: bool = sys.platform != "linux",
+    ):
+        if sys.platform == "win32":
             raise CourseError("class grade needs Linux or macOS; on Windows run it within WSL.")
         self._hidden, self._limits = list(hidden), limits or Limits()
-        self._keras = keras and sys.platform == "linux"  # macOS forks no process with Keras in it
-        self._container = container
+        self._container, self._afresh = container, afresh
         self._process: subprocess.Popen | None = None
+        self._programs: list[subprocess.Popen] = []
         self._control: socket.socket | None = None
 
     def session(self) -> Session:
         """Return a new learner's process, confined and ready."""
-        session = self._contained() if self._container else self._forked()
+        session = self._contained() if self._container else self._confined()
         try:
             session.begin(_PATIENCE)
         except (LateError, LostError) as error:
@@ -103,14 +110,17 @@ class Host:
             self._process.kill()
             self._process.wait()
             self._process = None
+        for program in self._programs:
+            program.kill()
+            program.wait()
+        self._programs.clear()
 
-    def _forked(self) -> Session:
-        if self._process is None or self._process.poll() is not None:
-            self._open()
+    def _confined(self) -> Session:
         scratch = Path(tempfile.mkdtemp(prefix="coursekit-grade-"))
         request = {"scratch": str(scratch), "hidden": [str(p) for p in self._hidden],
                    "limits": asdict(self._limits)}  # fmt: skip
-        handle, child = self._child(json.dumps(request).encode())
+        begin = self._started if self._afresh else self._copied
+        handle, child = begin(json.dumps(request))
 
         def end() -> None:
             for kill, number in ((os.killpg, child), (os.kill, child)):
@@ -122,12 +132,22 @@ class Host:
 
         return Session(Channel(handle, handle), end)
 
-    def _child(self, request: bytes) -> tuple[int, int]:
+    def _started(self, request: str) -> tuple[int, int]:
+        """Return the descriptor of a new channel, and the number of the program at its end."""
+        mine, theirs = socket.socketpair()
+        with theirs:
+            process = self._program(theirs, "once", request)
+        self._programs.append(process)
+        return mine.detach(), process.pid
+
+    def _copied(self, request: str) -> tuple[int, int]:
         """Return the descriptor of a new channel, and the number of the process at its end."""
+        if self._process is None or self._process.poll() is not None:
+            self._open()
         mine, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(self._control, [request], [theirs.fileno()])
+                socket.send_fds(self._control, [request.encode()], [theirs.fileno()])
                 child = int(self._control.recv(100))
             except (OSError, ValueError) as error:
                 mine.close()
@@ -141,20 +161,22 @@ class Host:
         self.close()
         self._control, theirs = socket.socketpair()
         with theirs:
-            os.set_inheritable(theirs.fileno(), True)
-            more = ["keras"] if self._keras else []
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", _WORKSHOP, str(theirs.fileno()), *more],
-                pass_fds=[theirs.fileno()],
-                env=environment(),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = self._program(theirs, "many")
         self._control.settimeout(_PATIENCE)
         if self._control.recv(5) != b"ready":
             raise CourseError("The process for the learners' code does not start; see `doctor`.")
         self._control.settimeout(None)
+
+    @staticmethod
+    def _program(channel: socket.socket, *words: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", _WORKSHOP, str(channel.fileno()), *words],
+            pass_fds=[channel.fileno()],
+            env=environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+        )
 
     def _contained(self) -> Session:
         engine = shutil.which("docker") or shutil.which("podman")

@@ -6,6 +6,7 @@ file system can only be read, apart from one scratch folder in memory, and what 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
@@ -48,7 +49,8 @@ def confine(scratch: Path, hidden: Iterable[Path], limits: Limits) -> list[str]:
     """
     holds = []
     root = os.geteuid() == 0
-    os.setsid()
+    with contextlib.suppress(PermissionError):  # it leads a group of its own already
+        os.setsid()
     if sys.platform == "linux":
         holds += _namespaces(scratch, list(hidden), limits, root)
     os.chdir(scratch)

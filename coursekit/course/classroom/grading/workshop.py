@@ -1,8 +1,9 @@
 """The process that a learner's processes are forked from: all imported, nothing yet run.
 
-`python -m coursekit.course.classroom.grading.workshop FD` serves a control socket. Each message
-brings the descriptor of a new channel; a confined child serves it, and its process number is the
-answer. With `-` in place of FD one submission is served over stdin and stdout, as in a container.
+`python -m coursekit.course.classroom.grading.workshop FD many` serves a control socket, on Linux.
+Each message brings the descriptor of a new channel; a confined copy of this process serves it, and
+its number is the answer. `FD once REQUEST` serves a single channel, `-` one over stdin and stdout,
+as in a container.
 """
 
 from __future__ import annotations
@@ -32,18 +33,16 @@ def hidden(root: Path) -> list[Path]:
     return [*(root / name for name in _HIDDEN if (root / name).exists()), *caches, *files]
 
 
-def prepare(keras: bool) -> None:
+def prepare() -> None:
     """Import what notebooks and checks use, so that no submission waits for it."""
     for name in ("numpy", "coursekit", "IPython.core.inputtransformer2", "matplotlib.pyplot"):
         importlib.import_module(name)
-    if keras:
-        from coursekit.base.keras import keras as _  # noqa: F401
-
-        for floor in ("base", "nets", "training", "analysis", "datasets", "display", "scratch"):
-            package = importlib.import_module(f"coursekit.{floor}")
-            for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-                if not module.name.rpartition(".")[2].startswith("__"):
-                    importlib.import_module(module.name)
+    importlib.import_module("coursekit.base.keras")
+    for floor in ("base", "nets", "training", "analysis", "datasets", "display", "scratch"):
+        package = importlib.import_module(f"coursekit.{floor}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.rpartition(".")[2].startswith("__"):
+                importlib.import_module(module.name)
     beside.remember()
 
 
@@ -53,11 +52,13 @@ def main(arguments: list[str]) -> None:
     if arguments[0] == "-":
         channel = os.dup(0), os.dup(1)
         _silence()
-        prepare(keras=True)
+        prepare()
         serve(*channel, ["network", "files", "processes", "user", "limits"])
-    control = socket.socket(fileno=int(arguments[0]))
-    prepare(keras="keras" in arguments[1:])
+    prepare()
     _silence()
+    if arguments[1] == "once":
+        _begin(json.loads(arguments[2]), int(arguments[0]))
+    control = socket.socket(fileno=int(arguments[0]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
     control.sendall(b"ready")
     while True:
