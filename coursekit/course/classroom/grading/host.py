@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ class Host:
         self._container, self._afresh = container, afresh
         self._process: subprocess.Popen | None = None
         self._programs: list[subprocess.Popen] = []
+        self._ends: set[Callable[[], None]] = set()
         self._control: socket.socket | None = None
 
     def session(self) -> Session:
@@ -102,7 +103,9 @@ class Host:
         return session
 
     def close(self) -> None:
-        """End the workshop."""
+        """End the workshop, and every session that is still open."""
+        for end in list(self._ends):
+            end()
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -129,7 +132,9 @@ class Host:
             with contextlib.suppress(OSError):
                 os.close(handle)
             shutil.rmtree(scratch, ignore_errors=True)
+            self._ends.discard(end)
 
+        self._ends.add(end)
         return Session(Channel(handle, handle), end)
 
     def _started(self, request: str) -> tuple[int, int]:
