@@ -22,7 +22,9 @@ from benchmarks._harness import header  # noqa: E402
 
 def timed(*words: str, cwd: Path) -> float:
     """Run a command, and return its seconds; it must succeed."""
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "COURSEKIT_HEADLESS": "1"}
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # alembic
+    own = {"PYTHONPATH": str(ROOT), "COURSEKIT_HEADLESS": "1", "PATH": programs}
+    variables = os.environ | own
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", *words], cwd=cwd, env=variables, capture_output=True, text=True,

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,9 +81,10 @@ def first_task(name):
 def environment(home):
     """This machine's, without what the tests themselves switch on; paths are the test's own."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "JUPYTER"))}
-    own = {"HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "jupyter"),
-           "JUPYTER_DATA_DIR": str(home / "data"), "PYTHONPATH": str(ROOT)}  # fmt: skip
-    return kept | own
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # alembic
+    own = {"HOME": home, "JUPYTER_CONFIG_DIR": home / "jupyter", "JUPYTER_DATA_DIR": home / "data",
+           "PYTHONPATH": ROOT, "PATH": programs}  # fmt: skip
+    return kept | {name: str(value) for name, value in own.items()}
 
 
 def hand_in(folder, answers):
