@@ -84,6 +84,7 @@ def seen(tmp_path_factory):
     return found | {"server": reached}, set(GUARDS) - set(result.missing), folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", GUARDS)
 def test_a_guard_that_is_said_to_hold_holds(seen, guard):
     found, holds, folder = seen
@@ -99,6 +100,7 @@ def test_a_guard_that_is_said_to_hold_holds(seen, guard):
         assert (folder / "neighbour.ipynb").read_text() == "the neighbour's"
 
 
+@pytest.mark.slow
 def test_the_learner_has_a_folder_and_nothing_of_the_grader(seen):
     found, _, _ = seen
     assert found["scratch"] == 1

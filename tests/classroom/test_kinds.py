@@ -16,6 +16,7 @@ from coursekit.course.classroom.grading.peer import Peer, Remote
 from coursekit.course.classroom.grading.wire import NotPlainError, pack, unpack
 from tests.checks.test_answers import ANSWERS
 
+QUICK = (4, 9, 12)  # exercises that `test --quick` looks at
 PLAIN = [(n, task.name) for n in ANSWERS for task in load(n) if is_plain(n, task.name)]
 
 
@@ -53,7 +54,13 @@ def _several(answer):
     return tuple(answer) if isinstance(answer, list) else (answer,)
 
 
-@pytest.mark.parametrize(("number", "name"), PLAIN, ids=[f"{n:02}-{name}" for n, name in PLAIN])
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        pytest.param(n, name, id=f"{n:02}-{name}", marks=() if n in QUICK else pytest.mark.slow)
+        for n, name in PLAIN
+    ],
+)
 def test_the_verdict_over_the_wire_is_the_same(number, name):
     task = load(number)[name]
     assert len(inspect.signature(task.check).parameters) >= 1
