@@ -85,8 +85,7 @@ class Examination:
             return
         graded = self._judged(asked, cell)
         if graded.outcome == "not attempted" and failure is not None:
-            reason = f"{failure['error']}: {failure['message'][:300]}".removesuffix(": ")
-            self._note(asked.name, "crashed", reason, failure["where"], failure["printed"])
+            self._note(asked.name, "crashed", *_told(failure))
         elif not (attempted and graded.outcome == "not attempted"):
             self.graded[asked.name] = graded
 
@@ -125,7 +124,7 @@ class Examination:
             raise LostError("it answers what was not asked")
         if self._session is not None:
             self._session.ping(self._times.cell)  # a cell that breaks the process is found out here
-        return {k: v if k == "seen" else str(v) for k, v in answer.items()} | {"op": "ran"}
+        return answer
 
     def _ready(self) -> Session:
         """Return a session in which all cells so far have run, as far as they let it live."""
@@ -198,10 +197,7 @@ class Examination:
         graded = self._graded(asked, verdict.outcome, verdict.reason, "", verdict.printed)
         failure = session.peer.failure
         if verdict.outcome == "crashed" and failure is not None:
-            text = f"{failure['error']}: {failure['message'][:300]}".removesuffix(": ")
-            where = str(failure.get("where", ""))
-            graded.reason, graded.where = text, where
-            graded.printed = str(failure.get("printed", ""))
+            graded.reason, graded.where, graded.printed = _told(failure)
         return graded
 
     def _judged_beside(self, asked: Asked, task: Task, limit: float) -> Graded:
@@ -259,6 +255,15 @@ class Examination:
         points = asked.points if outcome == "correct" else 0.0
         return Graded(asked.name, outcome, points, asked.points, reason, where, printed, task.title,
                       list(task.hints))  # fmt: skip
+
+
+def _told(failure: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what an error in the learner's process says: the reason, where, what was printed."""
+    error, message, where, printed = (
+        str(failure.get(name, ""))[:most]
+        for name, most in (("error", 80), ("message", 300), ("where", 300), ("printed", 1000))
+    )
+    return f"{error}: {message}".removesuffix(": "), where, printed
 
 
 def examine(host: Host, learner: str, file: str, data: bytes, masters: Any, times: Times) -> Result:

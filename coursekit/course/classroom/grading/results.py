@@ -68,7 +68,7 @@ def grades_csv(results: Sequence[Result]) -> str:
     head = ("learner", "exercise", "task", "outcome", "points", "max_points", "reason")
     return _csv(head, [
         (r.learner, _number(r), t.task, t.outcome, f"{t.points:g}", f"{t.max_points:g}",
-         " ".join(part for part in (t.reason, f"In {t.where}" if t.where else "") if part))
+         _no_formula(" ".join(p for p in (t.reason, f"In {t.where}" if t.where else "") if p)))
         for r in results
         for t in r.tasks
     ])  # fmt: skip
@@ -78,13 +78,23 @@ def summary_csv(results: Sequence[Result]) -> str:
     """Return the rows of `summary.csv`, one a submission."""
     head = ("learner", "exercise", "points", "max_points", "flags")
     return _csv(head, [
-        (r.learner, _number(r), f"{r.points:g}", f"{r.max_points:g}", "; ".join(r.flags))
+        (r.learner, _number(r), f"{r.points:g}", f"{r.max_points:g}",
+         _no_formula("; ".join(r.flags)))
         for r in results
     ])  # fmt: skip
 
 
 def _number(result: Result) -> str:
     return "" if result.exercise is None else f"{result.exercise:02}"
+
+
+def _no_formula(text: str) -> str:
+    """Return a learner's words so that no spreadsheet takes them for a formula.
+
+    >>> _no_formula("=1+1"), _no_formula("You give 3.")
+    ("'=1+1", 'You give 3.')
+    """
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def _csv(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
