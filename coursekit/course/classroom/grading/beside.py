@@ -36,7 +36,7 @@ def sources() -> dict[str, list[str]]:
     found = {}
     for path in sorted((ROOT / "coursekit" / "checks").rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        found[name] = [str(path), path.read_text(encoding="utf-8")]
+        found[name] = [path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")]
     return found
 
 
@@ -100,12 +100,12 @@ class _Sent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports the modules that were sent as text, {name: [path, text]}."""
 
     def __init__(self, sources: dict[str, list[str]]):
-        self._sources = sources
+        self._sources = sources  # paths are relative: a container has the course elsewhere
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in self._sources:
             return None
-        found, _ = self._sources[name]
+        found = str(ROOT / self._sources[name][0])
         inside = found.endswith("__init__.py")
         spec = importlib.machinery.ModuleSpec(name, self, origin=found, is_package=inside)
         spec.has_location = True
@@ -115,7 +115,7 @@ class _Sent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         path, text = self._sources[module.__name__]
-        exec(compile(text, path, "exec", dont_inherit=True), module.__dict__)
+        exec(compile(text, str(ROOT / path), "exec", dont_inherit=True), module.__dict__)
 
 
 def judge(request: dict[str, Any], answers: list[Any]) -> dict[str, Any]:
