@@ -45,9 +45,14 @@ def inherited() -> dict[str, str]:
     return variables
 
 
+def graded() -> bool:
+    """Say whether a check must raise unless an answer is correct: when nbgrader executes, too."""
+    return is_on("COURSEKIT_GRADING") or bool(os.environ.get("NBGRADER_EXECUTION"))
+
+
 def headless() -> bool:
     """Say whether nobody looks on: a test, a build, a grading run."""
-    return is_on("COURSEKIT_HEADLESS") or is_on("COURSEKIT_GRADING")
+    return is_on("COURSEKIT_HEADLESS") or graded()
 
 
 def in_notebook() -> bool:

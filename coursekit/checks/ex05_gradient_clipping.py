@@ -160,6 +160,7 @@ def _lists() -> list[tuple[Arrays, float]]:
 function(
     TASKS, clip_by_global_norm, title="Clipping by global norm", cases=_lists, read=_read_clipped,
     names=("their shapes, joined", "the clipped arrays, joined", "norm"),
+    accepted=_globally(_joint),
     hints=(
         "First one norm for all: add up the squares of all components, then take the root.",
         "Then one factor for all: as in clipping by norm, with this norm.",

@@ -176,6 +176,16 @@ def test_grading_raises_unless_correct(monkeypatch, capfd, answer):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("kind", ["autograde", "validate"])
+def test_where_nbgrader_executes_a_check_raises_by_itself(monkeypatch, kind):
+    monkeypatch.setenv("NBGRADER_EXECUTION", kind)
+    ex = opened()
+    with pytest.raises(NotCorrectError, match="six"):
+        ex.six(...)
+    assert ex.six(6)
+    assert progress_folder() is None
+
+
 def test_grading_raises_for_a_crash(monkeypatch):
     monkeypatch.setenv("COURSEKIT_GRADING", "1")
     with pytest.raises(NotCorrectError, match="ZeroDivisionError"):

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import Any
 
-from coursekit.base.environment import is_on
+from coursekit.base.environment import graded
 from coursekit.checks.engine import class_line, display
 from coursekit.checks.engine.progress import ProgressStore, ProgressTable, progress_folder
 from coursekit.checks.engine.runner import run
@@ -86,7 +86,8 @@ class Exercise:
     """The checks, hints and progress of one exercise notebook.
 
     `ex.NAME(answer)` checks, `ex.hint("NAME")` helps, `ex.progress()` shows what is done,
-    `dir(ex)` lists the tasks. With COURSEKIT_GRADING=1 a check raises unless the answer is correct.
+    `dir(ex)` lists the tasks. With COURSEKIT_GRADING=1, and where nbgrader
+    executes, a check raises unless the answer is correct.
     """
 
     def __init__(self, tasks: TaskList, store: ProgressStore):
@@ -147,6 +148,6 @@ class Exercise:
         _outcomes[self._key(verdict.task)] = verdict.outcome
         self._store.record(verdict.task, verdict.outcome)
         told = class_line.tell(self._tasks.number, verdict)
-        if is_on("COURSEKIT_GRADING") and not verdict:
+        if graded() and not verdict:
             raise NotCorrectError(repr(verdict))
         return replace(verdict, notes=(*self._store.notes(), *told))

@@ -34,6 +34,7 @@ class Task:
         seconds: after this time an answer is stopped.
         given: methods of a class that the notebook gives; the others being stubs it is untouched.
         mistakes: reason → an answer that makes this mistake, on which the reason is tested.
+        right: an answer known to be right, a tuple where the task wants several; or None.
         model_answer: shown with "correct": what a good answer in words would have said.
     """
 
@@ -44,6 +45,7 @@ class Task:
     seconds: float = 60.0
     given: tuple[str, ...] = ()
     mistakes: Mapping[str, Any] = field(default_factory=dict)
+    right: Any = None
     model_answer: str = ""
 
 

@@ -18,7 +18,7 @@ class Wrong(Exception):  # noqa: N818 - a verdict, not an error
 
 
 class NotCorrectError(CourseError, AssertionError):
-    """With COURSEKIT_GRADING=1: the answer is wrong, crashed or was not attempted."""
+    """While grading: the answer is wrong, crashed or was not attempted."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,8 @@ def behaviour(
         check.__name__ = check.__qualname__ = look.__name__
         check.__doc__ = look.__doc__
         check.__signature__ = inspect.signature(look)
-        return tasks.task(title, hints=hints, mistakes=dict(mistakes), **settings)(check)
+        known = {"mistakes": dict(mistakes), "right": right}
+        return tasks.task(title, hints=hints, **known, **settings)(check)
 
     return decorate
 

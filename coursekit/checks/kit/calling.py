@@ -52,9 +52,11 @@ def call_in_graph(function: Any, *args: Any, autograph: bool = False) -> Any:
     For what is known to work step by step; Wrong where a graph refuses it. Within Keras loops and
     conditions are not translated; with `autograph` they are, as in the learner's own `tf.function`.
     """
-    from coursekit.base.keras import tf
-
     try:
+        if hasattr(function, "call_in_graph"):  # it lives in another process, its tensors too
+            return function.call_in_graph(*args, autograph=autograph)
+        from coursekit.base.keras import tf
+
         return tf.function(function, autograph=autograph)(*map(tf.constant, args))
     except Wrong:
         raise

@@ -31,6 +31,7 @@ def function(
     names: tuple[str, ...] = (),
     rtol: float = 1e-5,
     graph: bool = False,
+    accepted: Callable[..., Any] | None = None,
     **settings: Any,
 ) -> Callable[[Any], None]:
     """Add the task `right.__name__`: the learner's function must do what `right` does.
@@ -48,6 +49,7 @@ def function(
         names: what the parts of the result, or the columns of an array, are called.
         rtol: allowed relative difference; a tenth of it, times the largest value, is allowed too.
         graph: it must also work on float32 tensors, every argument, within `tf.function`.
+        accepted: a right answer, where `right` is none: it may give what `read` makes of one.
         settings: `seconds` and `given`, see `Task`.
 
     >>> tasks = TaskList(99, "Powers")
@@ -81,7 +83,9 @@ def function(
             _compare_in_graph(answer, right, main, read)
 
     check.__name__ = check.__qualname__ = right.__name__
-    return tasks.task(title, hints=hints, mistakes=dict(mistakes), **settings)(check)
+    # A reference for a graph may use NumPy: then it is no answer either.
+    known = {"mistakes": dict(mistakes), "right": accepted or (None if graph else right)}
+    return tasks.task(title, hints=hints, **known, **settings)(check)
 
 
 def _made(cases: Cases) -> Sequence[Case]:

@@ -66,6 +66,77 @@ def slides(
     )
 
 
+_Seed = Annotated[
+    str | None,
+    typer.Option(
+        help="A secret word: the checks draw other inputs than on the learners' machines."
+    ),
+]
+
+
+@app.command()
+def release(
+    exercises: Annotated[list[str], typer.Argument(metavar="NN…", help="Numbers or names.")],
+    to: Annotated[Path, typer.Option(help="The folder to write to.")],
+    seed: _Seed = None,
+) -> None:
+    """Write exercises as learners get them: no solution, and nothing that leads to one."""
+    from coursekit.base.environment import ROOT
+    from coursekit.course.classroom.release import release as write
+
+    for path in write(ROOT, exercises, to, seed=seed):
+        typer.echo(path)
+    if seed is not None:
+        typer.echo("Keep the seed: class grade asks for it. Nobody can find it in these files.")
+
+
+@app.command()
+def grade(
+    submissions: Annotated[
+        Path, typer.Argument(help="A folder or zip: a folder for each learner.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder for tables, feedback and class.html.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions at a time.")] = 1,
+    container: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="Run learners' code in containers of this image."),
+    ] = None,
+    seed: _Seed = None,
+    cell_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds after which a cell is stopped.")
+    ] = 60,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds after which a submission is stopped.")
+    ] = 900,
+) -> None:
+    """Grade submissions: partial credit for each task, feedback for each learner."""
+    from coursekit.course.classroom.grading.report import graded
+
+    graded(submissions, out, jobs=jobs, container=container, seed=seed or "",
+           cell_seconds=cell_seconds, seconds=seconds)  # fmt: skip
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="The folder that COURSEKIT_CLASS names.")],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port of the page; a free one by default.")
+    ] = 0,
+    serve: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Receive lines on this port, into the folder."),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Print the board as it is, and end.")
+    ] = False,
+    hours: Annotated[float, typer.Option(min=0.0, help="Leave out lines that are older.")] = 6.0,
+) -> None:
+    """Show who is at which task, who is stuck, and the most frequent reasons, live."""
+    from coursekit.course.classroom.watch import watch as show
+
+    show(folder, port=port, serve=serve, once=once, hours=hours)
+
+
 @app.command()
 def check() -> None:
     """Show one traffic light before the day: installation, data, memory, ten seconds' training.
@@ -88,27 +159,6 @@ def check() -> None:
             console.print(Text(f"         → {light.advice}"), soft_wrap=True)
 
     raise typer.Exit(checker.report(ROOT, show))
-
-
-@app.command()
-def watch(
-    folder: Annotated[Path, typer.Argument(help="The folder that COURSEKIT_CLASS names.")],
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port of the page; a free one by default.")
-    ] = 0,
-    serve: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="Receive lines on this port, into the folder."),
-    ] = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="Print the board as it is, and end.")
-    ] = False,
-    hours: Annotated[float, typer.Option(min=0.0, help="Leave out lines that are older.")] = 6.0,
-) -> None:
-    """Show who is at which task, who is stuck, and the most frequent reasons, live."""
-    from coursekit.course.classroom.watch import watch as show
-
-    show(folder, port=port, serve=serve, once=once, hours=hours)
 
 
 @app.command()

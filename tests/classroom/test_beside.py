@@ -1,0 +1,80 @@
+"""Judging beside the learner's code: the checks work there as they do at home, and are watched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from coursekit.base.environment import ROOT
+from coursekit.course.classroom.grading import beside
+from coursekit.course.classroom.grading.kinds import BESIDE
+
+JUDGE = """
+import importlib
+from coursekit.course.classroom.grading import beside
+beside.remember()
+sources = dict(beside.sources())
+with beside._loaded(sources):
+    run = importlib.import_module("coursekit.checks.engine.runner").run
+    tasks = importlib.import_module("coursekit.checks.engine.tasks").load({number})
+    beside._take_out_of_sight(sources)
+    for name in {names}:
+        before = beside._codes(tasks[name])
+        assert len(before) > 20, before
+        assert beside._still_judges(run, tasks[name], list(range(len(tasks[name].mistakes)))), name
+        assert beside._codes(tasks[name]) == before, name
+assert beside._memory.put_back() == []
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", sorted(BESIDE))
+def test_away_from_home_every_known_answer_gets_its_verdict(number):
+    code = JUDGE.format(number=number, names=sorted(BESIDE[number]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_what_is_replaced_is_told_and_put_back():
+    import math
+
+    memory = beside._Memory()
+    memory.take()
+    assert memory.put_back() == []
+    was = math.sqrt
+    try:
+        math.sqrt = abs
+        assert memory.put_back() == ["math.sqrt"]
+        assert math.sqrt is was
+    finally:
+        math.sqrt = was
+
+
+def test_code_that_is_replaced_is_told_and_put_back():
+    from coursekit.base import numbers
+
+    memory = beside._Memory()
+    memory.take()
+    code = numbers.whole_number.__code__
+    try:
+        numbers.whole_number.__code__ = (lambda *a, **k: 0).__code__
+        assert memory.put_back() == ["coursekit.base.numbers.whole_number"]
+        assert numbers.whole_number.__code__ is code
+    finally:
+        numbers.whole_number.__code__ = code
+
+
+def test_the_checks_are_sent_as_they_are():
+    sources = beside.sources()
+    path, text = sources["coursekit.checks.ex08_optimizers"]
+    assert text == (ROOT / "coursekit" / "checks" / "ex08_optimizers.py").read_text(
+        encoding="utf-8"
+    )
+    assert path == "coursekit/checks/ex08_optimizers.py"
+    assert {"coursekit.checks", "coursekit.checks.engine", "coursekit.checks.kit.compare"} <= set(
+        sources
+    )
