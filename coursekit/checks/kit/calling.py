@@ -63,8 +63,8 @@ def call_in_graph(function: Any, *args: Any, autograph: bool = False) -> Any:
     except Exception as error:  # whatever a graph refuses
         raise Wrong(
             "It works step by step, but not inside Keras or `tf.function`: there every argument is "
-            "a tensor without a value yet, so `if`, `.numpy()`, `float()` and NumPy's functions are "
-            f"out; use arithmetic, `keras.ops` or `tf`. ({type(error).__name__})"
+            "a tensor without a value yet, so `if`, `.numpy()`, `float()` and NumPy's functions "
+            f"are out; use arithmetic, `keras.ops` or `tf`. ({type(error).__name__})"
         ) from None
 
 
