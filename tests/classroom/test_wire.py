@@ -89,8 +89,18 @@ class Text(str):
     __slots__ = ()
 
 
-@pytest.mark.parametrize("value", [object(), np.array([object()]), np.array(["a"]), b"bytes",
-                                   Text("a"), print, type], ids=repr)  # fmt: skip
+NOT_PLAIN = {
+    "an object": object(),
+    "an array of objects": np.array([object()]),
+    "an array of texts": np.array(["a"]),
+    "bytes": b"bytes",
+    "a text's subclass": Text("a"),
+    "a function": print,
+    "a class": type,
+}
+
+
+@pytest.mark.parametrize("value", NOT_PLAIN.values(), ids=NOT_PLAIN)
 def test_what_is_not_plain_is_refused(value):
     with pytest.raises(NotPlainError):
         pack(value)
