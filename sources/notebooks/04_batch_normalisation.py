@@ -659,16 +659,9 @@ end, order = (
         metric="validation loss",
     ).text,
 )
-ck.prove(
-    "At the low rate 0.02 BN is less than a quarter ahead or behind",
-    0.75 < low[0] / low[1] < 1.25,
-    f"{low[0]:.3f} with BN, {low[1]:.3f} without",
-)
-ck.prove(
-    "At 0.5 the plain net has more than twice the loss of the net with BN",
-    high[1] > 2 * high[0],
-    f"{high[0]:.2f} and {high[1]:.2f}",
-)
+ck.prove("BN's lead is larger at 0.5 than at 0.02, and there the plain loss is more than twice BN's",
+         high[1] / high[0] > max(2, low[1] / low[0]),
+         f"plain to BN {low[1]:.2f} : {low[0]:.2f} at 0.02, {high[1]:.2f} : {high[0]:.2f} at 0.5")  # fmt: skip
 early = {name: race.history[name]["val_loss"][:, 0] for name in kinds}
 ck.prove("After one epoch the net with BN before ReLU is below the plain one with every seed",
          (early["BN before ReLU"] < np.nan_to_num(early["plain"], nan=np.inf)).all(),
@@ -678,7 +671,6 @@ ck.prove(
     needed["BN before ReLU"] < epochs,
     f"{target:.3f} in epoch {needed['BN before ReLU']} of {epochs}",
 )
-ck.prove("An epoch with BN takes longer", slower > 1, f"{slower:.2f} times as long")
 inside = all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items())
 ck.prove("No best rate stands at the end of its list", inside,
          ", ".join(f"{name} {rate:.2g}" for name, rate in race.rates.items()))  # fmt: skip
@@ -687,14 +679,15 @@ ck.prove("No best rate stands at the end of its list", inside,
 # **Each at its best rate, BN has the plain net's best loss, {{ target:.3f }}, in epoch
 # {{ needed["BN before ReLU"] }} of {{ epochs }}; after one epoch it is at
 # {{ early["BN before ReLU"].mean():.2f }}, the plain net at {{ np.nanmean(early["plain"]):.2f }}.**
-# How far down they get in the end is another question: {{ end }} At the low rate of 0.02 there is
-# nothing to gain at all: {{ low[0]:.2f }} with BN, {{ low[1]:.2f }} without. But at 0.5 BN has
-# {{ high[0]:.2f }}, the plain net {{ high[1]:.2f }}. The best rates are
-# {{ race.rates["BN before ReLU"]:.2g }} with BN and {{ race.rates["plain"]:.2g }} without. So "BN
-# makes training faster" is short for: it **stands higher rates**, and the higher rates save epochs.
+# How far down they get in the end is another question: {{ end }} At the low rate of 0.02 the losses
+# are {{ low[0]:.2f }} with BN, {{ low[1]:.2f }} without. But at 0.5 BN has {{ high[0]:.2f }}, the
+# plain net {{ high[1]:.2f }}. The best rates are {{ race.rates["BN before ReLU"]:.2g }} with BN and
+# {{ race.rates["plain"]:.2g }} without. So "BN makes training faster" is short for: it **stands
+# higher rates**, and the higher rates save epochs.
 #
-# In seconds the gain is smaller: an epoch with BN takes {{ slower:.1f }} times as long here. That
-# depends on the machine and on the size of the layers. As to the order of BN and ReLU: {{ order }}
+# In seconds: an epoch with BN took {{ slower:.1f }} times as long as one without when this run
+# measured it. That depends on what else the machine was doing, on the machine and on the size of
+# the layers. As to the order of BN and ReLU: {{ order }}
 
 # %% [markdown]
 # ## 8 · Does the batch's noise regularise?
