@@ -42,14 +42,18 @@ def there_and_back(value):
     return unpack(json.loads(json.dumps(told)), blobs)
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+def _numbered(values):
+    return [f"{i} {type(value).__name__}" for i, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=_numbered(VALUES))
 def test_values_come_back_with_their_types(value):
     back = there_and_back(value)
     assert back == value
     assert type(back) is type(value)
 
 
-@pytest.mark.parametrize("value", ARRAYS, ids=repr)
+@pytest.mark.parametrize("value", ARRAYS, ids=_numbered(ARRAYS))
 def test_arrays_come_back_bit_by_bit(value):
     back = there_and_back(value)
     assert (type(back), back.dtype, back.shape) == (type(value), value.dtype, value.shape)
