@@ -81,7 +81,7 @@ ck.widgets.explore(
 # many layers are needed to compute the same outputs? And with ReLU between them?
 
 # %%
-draw = np.random.default_rng(0)
+draw = np.random.default_rng(lab.seed)
 x = draw.normal(size=(1000, 10))
 weights = [draw.normal(0, np.sqrt(2 / 10), size=(10, 10)) for _ in range(20)]
 
@@ -232,7 +232,7 @@ ck.prove("GELU, Swish and Mish alone fall somewhere",
 
 # %%
 n, n_seeds, n_race, hidden, race_epochs, race_seeds, racing = lab.pick(
-    quick=(1_000, 2, 2_000, 10, 4, 2, ("ReLU", "SELU", "Swish, β learned")),
+    quick=(1_000, 2, 1_500, 5, 4, 2, ("ReLU", "SELU", "Swish, β learned")),
     standard=(1_500, 3, 4_000, 10, 4, 3, None),
     full=(10_000, 5, 20_000, 20, 8, 5, None),
 )
@@ -329,8 +329,8 @@ lost = {name: int(np.isnan(runs[:, 3:]).sum()) for name, runs in losses.items()}
 ck.prove("At 0.5 and 0.7 more runs diverge with LeakyReLU than with ReLU", lost[slope] > lost[here],
          f"{lost[slope]} against {lost[here]} of {2 * n_seeds}")  # fmt: skip
 ends = {name: np.nan_to_num(runs, nan=3).mean(axis=0) for name, runs in losses.items()}
-ck.prove("Rate 0.7 is too high for all three", all(end[4] > 1.5 * end[1] for end in ends.values()),
-         ", ".join(f"{name} {end[4]:.2f} against {end[1]:.2f} at 0.1" for name, end in ends.items()))  # fmt: skip
+ck.prove("All three end higher with rate 0.7 than with 0.1", all(end[4] > end[1] for end in ends.values()),
+         ", ".join(f"{name} {end[4]:.2f} against {end[1]:.2f}" for name, end in ends.items()))  # fmt: skip
 
 # %% [markdown]
 # **With pixels in [0, 1], {{ killed[1]:.1f }}% of the units are dead after training with rate 0.1, and
@@ -536,8 +536,8 @@ ck.prove("SELU's mean is 0, ELU's is next, ReLU's is the highest",
 #
 # `walk` sends every image twice through 100 new layers of 200 units and measures each layer's outputs: mean,
 # standard deviation, and the **share of their variance that is due to the image**: the covariance of the two
-# passes, divided by the variance. It also measures the gradient that comes back from a random signal at the far end. Its
-# arguments break one condition each.
+# passes, divided by the variance. It also measures the gradient that comes back from a random signal at the
+# far end. Its arguments break one condition each.
 
 
 # %% tags=["helper"]
@@ -588,9 +588,10 @@ def max_norm(W):
 # %%
 varies = raw.x_train.reshape(n, -1).std(axis=0) > 0  # the edge is white in every image
 flat_raw, flat = (each.x_train[:100].reshape(100, -1)[:, varies] for each in (raw, standardised))
+walkers = range(lab.seed, lab.seed + n_seeds)  # seeds
 twins = {"SELU": {}, "ReLU, LeCun": {"activation": "relu"},
          "ReLU, He": {"activation": "relu", "gain": 2.0}}  # fmt: skip
-walked = {name: np.array([walk(flat, seed, **how) for seed in range(n_seeds)])
+walked = {name: np.array([walk(flat, seed, **how) for seed in walkers])
           for name, how in twins.items()}  # fmt: skip
 last = {
     name: runs[:, -1].mean(axis=0) for name, runs in walked.items()
@@ -642,7 +643,7 @@ broken = {
     "max-norm 0.8": {"change": max_norm},
     "skip connections": {"skip": True},
 }
-tested = {name: np.array([walk(**{"x": flat, "seed": seed, **how}) for seed in range(n_seeds)])
+tested = {name: np.array([walk(**{"x": flat, "seed": seed, **how}) for seed in walkers])
           for name, how in broken.items()}  # fmt: skip
 
 # %% tags=["plot"]
@@ -852,9 +853,10 @@ ck.prove("A layer with Mish takes longer than one with ReLU", cost["mish"] > 1.0
 # ## 11 · A deep net, one race
 #
 # A net of {{ hidden }} hidden layers of 50 units on standardised pixels, trained by Adam with He's weights
-# (LeCun's for SELU) and the same batches in the same order for all. Each function gets the learning rate that suits it, found by the same
-# search: one training for each rate with a seed of its own, and the list grows where its end is best.
-# (In the profile `quick` only three start; in `full` the net has 20 hidden layers.)
+# (LeCun's for SELU) and the same batches in the same order for all. Each function gets the learning rate that
+# suits it, found by the same search: one training for each rate with a seed of its own, and the list grows
+# where its end is best.
+# (In the profile `quick` only three start, with 5 layers; in `full` the net has 20.)
 #
 # **Predict first:** which one ends lowest? Will it lead by more than the luck of the seeds?
 
