@@ -267,9 +267,9 @@ ck.prove(
 
 # %% [markdown]
 # **All six have the standard deviation √(scale/fan) to within {{ max(worst.values()):.1% }}, and Keras'
-# default is `{{ default }}`, whatever the activation.** He's are the widest here. The form makes no difference to the standard
-# deviation, and hardly any to the net: a sum of hundreds of weights is close to normal anyway. Both
-# forms are bounded. Keras' "normal" draws again whatever lies beyond two standard deviations, after
+# default is `{{ default }}`, whatever the activation.** He's are the widest here. The form makes no
+# difference to the standard deviation, and hardly any to the net: a sum of hundreds of weights is close to
+# normal anyway. Both forms are bounded. Keras' "normal" draws again whatever lies beyond two standard deviations, after
 # widening the bell so that the cut leaves the right variance; `TruncatedNormal` does not widen it, and
 # has only {{ cut:.2f }} of the standard deviation that you asked for.
 #
@@ -654,10 +654,11 @@ ck.prove("No best rate of Xavier or He stands at the end of its list", not insid
 # **With 20 layers He ends at a training loss of {{ loss["He"][20]:.2f }} and Xavier at
 # {{ loss["Xavier"][20]:.2f }}; with 5 layers it is {{ loss["He"][5]:.3f }} and
 # {{ loss["Xavier"][5]:.3f }}, each with its own best learning rate.** In five layers Xavier loses a factor of
-# {{ top["He"] / top["Xavier"]:.2f }}, and training makes up for that in a few steps; in twenty it loses
-# {{ (884 / 784) ** 0.5 * 2 ** (19 / 2):,.0f }}. From a standard deviation of 0.01 almost nothing reaches
-# the output, so all images look the same there, and almost no gradient comes back: with five layers or
-# more the net stays at {{ guessing:.1f }}, the loss of guessing, with every learning rate tried.
+# {{ top["He"] / top["Xavier"]:.2f }}, and training makes up for it; in twenty it loses a factor of
+# {{ (884 / 784) ** 0.5 * 2 ** (19 / 2):,.0f }}, and in these steps training does not. From a standard
+# deviation of 0.01 almost nothing reaches the output, so all images look the same there, and almost no
+# gradient comes back: with five layers or more the net stays at {{ guessing:.1f }}, the loss of guessing,
+# with every learning rate tried.
 #
 # Does a better optimizer save the bad start? Back to five layers, with Adam
 # ([lesson 08](08_optimizers.ipynb)), which divides each gradient by its own size: even a tiny gradient
@@ -681,7 +682,8 @@ ck.prove("With Adam, too, std 0.01 ends above He with every seed", saved["std 0.
 # %% [markdown]
 # **Adam takes the start from 0.01 down from {{ loss["std 0.01"][5]:.2f }} to
 # {{ saved["std 0.01"].mean():.2f }}; from He it gets to {{ saved["He"].mean():.2f }} in the same steps.** It
-# leaves the loss of guessing, late. A better optimizer is a crutch for a bad start and no cure.
+# leaves the loss of guessing, later than from He. A better optimizer is a crutch for a bad start and no
+# cure.
 
 # %% [markdown]
 # ## 7 · Why random at all?
@@ -739,7 +741,7 @@ for name, kernel in kernels.items():
     labels += [f"{name}, unit {i}" for i in range(1, 7)]
 ck.show(ck.plotting.images(
     pictures, labels, columns=6, size=1.15,
-    title="Weights of six units after training: from He all different, from constants six copies"))  # fmt: skip
+    title="Six units after training: from He all differ, from constants all equal"))  # fmt: skip
 
 # %% [markdown]
 # ![Two hidden units with the same weights in and the same weight out get the same gradient and make the same step; together they are worth one unit with twice the output weight.](../figures/unit_twins.svg)
@@ -794,8 +796,8 @@ ck.prove("With kernels of 0 no hidden layer gets a gradient; only the biases of 
 # {{ single.count_params():, }}: its accuracy is {{ accuracy["all kernels constant"]:.0f }}%, from He it is
 # {{ accuracy["all kernels He"]:.0f }}%.** A random output layer sets apart the units of the last hidden
 # layer, but no others: below it all gradients arrive through equal weights, and stay equal. Random biases
-# do set units apart, but late, as at first all units of a layer look for the same thing:
-# {{ accuracy["constant, random biases"]:.0f }}%. With all kernels at 0 there is no signal to begin with and
+# do set units apart, yet the net gets to {{ accuracy["constant, random biases"]:.0f }}% only, as at first
+# all units of a layer look for the same thing. With all kernels at 0 there is no signal to begin with and
 # no gradient: only the biases of the output learn.
 #
 # So: **kernels random, in every layer; biases may start at 0**, because the kernels have already set the
