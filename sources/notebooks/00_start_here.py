@@ -224,7 +224,7 @@ ex.accuracy(accuracy)
 # |---|---|---|
 # | 01 [Vanishing and exploding gradients](01_vanishing_gradients.ipynb) | why do deep nets learn so badly? | 50 |
 # | 02 [Weight initialisation](02_weight_initialisation.ipynb) | how large should the first weights be? | 55 |
-# | 03 [Activation functions](03_activation_functions.ipynb) | which bend should a unit have? | 60 |
+# | 03 [Activation functions](03_activation_functions.ipynb) | which bend should a unit have? | 55 |
 # | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 60 |
 # | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 35 |
 # | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 40 |
