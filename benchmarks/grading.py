@@ -60,11 +60,12 @@ def main(number: str = "08", n: str = "4") -> None:
     """Grade the same submissions both ways and print the rates and their ratio."""
     (solution,) = (ROOT / "solutions").glob(f"{int(number):02}_*.ipynb")
     print(header(f"Grading {n} solutions of {solution.stem}"), flush=True)
+    seconds = {}
     with tempfile.TemporaryDirectory() as folder:
-        seconds = {"class grade": ours(solution, int(n), Path(folder) / "ours"),
-                   "nbgrader": theirs(solution, int(n), Path(folder) / "theirs")}  # fmt: skip
-    for name, took in seconds.items():
-        print(f"  {name:12} {took:6.1f} s, {60 * int(n) / took:6.1f} submissions a minute")
+        for name, grade in (("class grade", ours), ("nbgrader", theirs)):
+            seconds[name] = took = grade(solution, int(n), Path(folder) / name.split()[0])
+            rate = 60 * int(n) / took
+            print(f"  {name:12} {took:6.1f} s, {rate:6.1f} submissions a minute", flush=True)
     print(f"  ratio {seconds['nbgrader'] / seconds['class grade']:.1f}")
 
 
