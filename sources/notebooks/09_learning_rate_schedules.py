@@ -136,7 +136,7 @@ ck.prove("After ten steps the smallest rate is the highest", max(early, key=earl
 
 # %%
 n, epochs, batch_size, n_seeds = lab.pick(
-    quick=(3_000, 6, 64, 2), standard=(10_000, 8, 128, 5), full=(55_000, 12, 128, 5)
+    quick=(3_000, 6, 32, 2), standard=(10_000, 8, 128, 5), full=(55_000, 12, 128, 5)
 )
 data = ck.load("mnist").subset(n)
 
