@@ -230,7 +230,7 @@ ex.accuracy(accuracy)
 # | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 40 |
 # | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 40 |
 # | 08 [Optimizers](08_optimizers.ipynb) | how far to go, and what to remember of the last steps? | 40 |
-# | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 45 |
+# | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 50 |
 # | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 40 |
 # | 11 [Dropout and Monte Carlo dropout](11_dropout.ipynb) | why does it help to switch units off, and how sure is the net? | 40 |
 # | 12 [Hyperparameter tuning](12_hyperparameter_tuning.ipynb) | how do you choose what training does not learn? | 40 |

@@ -410,7 +410,7 @@ ck.prove("No best rate stands at the end of its list", inside,
 # 1cycle ends {{ gain:.0% }} below the constant one.** Who is first among the best, the seeds do not decide. The
 # title counts how many "cannot be told apart": a schedule is called the winner only if the 95% interval of
 # its differences, seed by seed, leaves out 0 against *every* other one. That the rate falls is not enough:
-# {{ modest }}, which falls from the first step on, gains {{ 1 - ends[modest] / ends["constant"]:.0% }}. What the
+# {{ modest }}, which spends most of its rate early, gains {{ 1 - ends[modest] / ends["constant"]:.0% }}. What the
 # leaders share is a rate that stays high for long and ends near 0.
 
 # %% [markdown]
