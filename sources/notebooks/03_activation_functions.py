@@ -349,7 +349,7 @@ ck.prove("All three end higher with rate 0.7 than with 0.1", all(end[4] > end[1]
 # %% [markdown]
 # ## 4 · Can the dead come back?
 #
-# To see it cleanly, kill by hand: in a fresh net 50 of the 100 units of one layer get the bias −4, which puts all
+# To see it cleanly, kill by hand: in a fresh net 50 of the 100 units of one layer get the bias −3, which puts all
 # images on their flat side. Then train with rate 0.1, and count which of the 50 are **silent**,
 # that is, have a negative pre-activation for every image, and which have **moved**, that is, changed a weight.
 #
@@ -361,7 +361,7 @@ ck.prove("All three end higher with rate 0.7 than with 0.1", all(end[4] > end[1]
 def half_silent(activation, layer):
     model = net(activation, optimizer=keras.optimizers.SGD(0.1))
     kernel, bias = model.layers[layer].get_weights()
-    bias[:50] = -4
+    bias[:50] = -3
     model.layers[layer].set_weights([kernel, bias])
     return model
 
