@@ -353,7 +353,7 @@ ck.prove("All three end higher with rate 0.7 than with 0.1", all(end[4] > end[1]
 # images on their flat side. Then train with rate 0.1, and count which of the 50 are **silent**,
 # that is, have a negative pre-activation for every image, and which have **moved**, that is, changed a weight.
 #
-# **Predict first:** how many of the 50 are still silent after five epochs, if they sit in the first layer?
+# **Predict first:** how many of the 50 are still silent after eight epochs, if they sit in the first layer?
 # If they sit in the third? And with LeakyReLU in place of ReLU?
 
 
@@ -370,13 +370,13 @@ patients = {"ReLU, first layer": ("relu", 1), "ReLU, third layer": ("relu", 5),
             "LeakyReLU, first layer": (leaky, 1), "LeakyReLU, third layer": (leaky, 5)}  # fmt: skip
 builds = {name: lambda how=how: half_silent(*how) for name, how in patients.items()}
 watching = {name: lambda i=i: [Watch(i, raw.x_train)] for name, (_, i) in patients.items()}
-healing = ck.compare(builds, raw, epochs=5, seeds=n_seeds, callbacks=watching)
+healing = ck.compare(builds, raw, epochs=8, seeds=n_seeds, callbacks=watching)
 silent, moved = healing.last("silent"), healing.last("moved")
 
 # %% tags=["plot", "claim"]
 ck.show(ck.plotting.strips(
     silent, title="Dead in the first layer: for good. Dead in the third: some come back",
-    xlabel="units still silent after five epochs, of 50"))  # fmt: skip
+    xlabel="units still silent after eight epochs, of 50"))  # fmt: skip
 
 told = ", ".join(f"{name} {[int(v) for v in values]}" for name, values in silent.items())
 born_silent = min(values.min() for values in healing.last("silent at birth").values())
@@ -392,11 +392,11 @@ ck.prove("With LeakyReLU all units of the first layer learn, though most stay be
 
 # %% [markdown]
 # **In the first layer all 50 dead ReLUs stay dead and not one of their weights moves; in the third
-# {{ silent["ReLU, third layer"].mean():.0f }} of 50 are still silent after five epochs.** Its own gradient is 0, but a
+# {{ silent["ReLU, third layer"].mean():.0f }} of 50 are still silent after eight epochs.** Its own gradient is 0, but a
 # unit of the third layer sees inputs that change: the layers below learn, and lift it back over 0. Nothing
 # changes the pixels. So a dead ReLU is lost for good only where nothing below it learns.
 #
-# A slope below 0 lets the gradient through: all 50 LeakyReLUs of the first layer have moved. Yet after five
+# A slope below 0 lets the gradient through: all 50 LeakyReLUs of the first layer have moved. Yet after eight
 # epochs {{ below.mean():.0f }} of the 50 are still below 0 for every image: they learn, but as linear units with a
 # small slope.
 
