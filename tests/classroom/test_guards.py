@@ -38,6 +38,7 @@ attempt("root", lambda: os.setuid(0) if os.getuid() else os.chroot("/"))
 attempt("large", lambda: Path("large").write_bytes(bytes({bytes})))
 attempt("memory", lambda: len(bytearray({memory})))
 attempt("home", lambda: os.environ["HOME"] == os.getcwd())
+attempt("temporary", lambda: __import__("tempfile").mkdtemp().startswith(os.getcwd()))
 items = list(found.items())
 for i in range(0, len(items), 5):
     print(json.dumps(dict(items[i:i + 5])))
@@ -105,6 +106,7 @@ def test_the_learner_has_a_folder_and_nothing_of_the_grader(seen):
     found, _, _ = seen
     assert found["scratch"] == 1
     assert found["home"] is True
+    assert found["temporary"] is True
     assert found["secret"] is None
 
 

@@ -16,6 +16,7 @@ import pkgutil
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from coursekit.base.environment import ROOT
@@ -79,6 +80,7 @@ def _begin(request: dict, channel: int) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         scratch = Path(request["scratch"])
         os.environ |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
+        tempfile.tempdir = str(scratch)  # it was asked for before, and remembered
         secret = [Path(path) for path in request["hidden"]]
         needed = (ROOT, Path(sys.prefix), scratch)
         covered = [path for path in secret if not any(n.is_relative_to(path) for n in needed)]
