@@ -171,7 +171,7 @@ def test_lab_outside_a_clone_says_so(tmp_path):
 
 
 def test_jupyter_that_does_not_start_is_one_sentence(course, monkeypatch):
-    monkeypatch.setattr(jupyter_server, "_OPTIONS", ("--ServerApp.ip=1.2.3",))
+    monkeypatch.setattr(jupyter_server, "_OWN_OPTIONS", ("--ServerApp.ip=1.2.3",))
     with pytest.raises(CourseError, match=r"JupyterLab did not start: .+jupyter\.log\)\.$"):
         lab(course)
 

@@ -41,7 +41,7 @@ def test_each_claim_is_counted_over_every_setting(course):
     console.print(stability.table(tallies))
     shown = console.file.getvalue()
     assert "1 of 2" in shown
-    assert "✘ quick, embedded data, 1 threads, seed +1: seed 41" in shown
+    assert "✘ quick, embedded data, 1 thread, seed +1: seed 41" in shown
 
 
 def test_settings_are_every_combination():
