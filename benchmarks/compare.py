@@ -18,7 +18,7 @@ from _harness import header, paired_times, ratio_line
 
 from coursekit.base.keras import keras
 from coursekit.base.state import optimizer_variables
-from coursekit.experiments import compare
+from coursekit.experiments.compare import compare
 from coursekit.training import fit
 
 ROWS, EPOCHS, BATCH = 5_000, 3, 32
@@ -70,7 +70,7 @@ def careful_loop(seeds: int) -> dict[str, list[list[float]]]:
     for name, make in VARIANTS.items():
         model = make()
         model.optimizer.build(model.trainable_variables)
-        empty = [np.array(variable) for variable in optimizer_variables(model.optimizer)]
+        empty = [np.array(v.numpy()) for v in optimizer_variables(model.optimizer)]
         for seed in range(1, seeds + 1):
             keras.utils.set_random_seed(seed)
             model.set_weights(make().get_weights())
