@@ -46,9 +46,11 @@ def compare(
     where the best rate stands at an end of the list, the list is made longer. A run that diverged
     is kept: its numbers are NaN from that epoch on.
 
-    A variant is built for every run, but keeps the program of its first run, and so do variants
-    with the very same function, which differ in their callbacks; only a variant whose function asks
-    for the rate is compiled anew. The global random states are left as found.
+    A variant is built for every run, for the numbers that it starts with, but runs of one
+    architecture share one program: of all seeds and rates, of variants that differ in initialisers
+    or callbacks, of one comparison and the next. (An architecture with layers, losses or functions
+    that are not Keras' own is known only by its function.) The global random states are left as
+    found.
 
     Args:
         variants: name -> function that returns a new compiled model. It is called without
@@ -93,8 +95,7 @@ def compare(
             runs.rates[name] = rate
             for seed in runs.seeds:
                 runs.add(name, seed, trial.run(trainee, seed, rate))
-            shared = list(variants.values()).count(build) > 1
-            runs.models[name] = trainee.copy() if shared else trainee.model
+            runs.models[name] = trainee.copy()
     return runs
 
 

@@ -1,4 +1,4 @@
-"""One variant of an experiment: built once, started again and again, traced once."""
+"""One variant of an experiment: started again and again, on a model that is traced once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from typing import Any
 from coursekit.base.keras import keras
 from coursekit.base.state import check_model, optimizer_variables
 from coursekit.errors import ArgumentError
+from coursekit.experiments.architecture import architecture
+
+_KEPT = 2  # as many models as keep their programs, see training/programs.py
+_working: dict[str, keras.Model] = {}  # by architecture, the one used last at the end
 
 
 class Trainee:
     """A variant's model, put back to the start of a seed's run without building a new program.
 
     `build` makes a compiled model. Where it asks for an argument it is given the learning rate, and
-    compiles with it, or with a schedule made from it; each run is then a program of its own.
+    compiles with it, or with a schedule made from it. What it makes gives the numbers to start
+    with; trained is a model of the same architecture that has its program already, be it of another
+    variant or of an earlier comparison. So nobody may keep that one: `copy` gives away the result.
     """
 
     def __init__(self, name: str, build: Callable[..., Any]):
@@ -27,6 +33,7 @@ class Trainee:
         self.name, self.build = name, build
         self.takes_rate = required_arguments(build) > 0
         self.model: keras.Model | None = None
+        self.rate: float | None = None
 
     def start(self, seed: int, rate: float | None = None) -> keras.Model:
         """Return the model with the weights that `build` draws under this seed, and that rate.
@@ -40,22 +47,15 @@ class Trainee:
                 f"rates: {self.name} asks for a learning rate; give rates to choose from."
             )
         fresh = self._checked(self.build(rate) if self.takes_rate else self.build())
-        if self.takes_rate:
-            self.model = fresh
-            return fresh
-        if rate is not None:
+        if rate is not None and not self.takes_rate:
             self._set(fresh.optimizer, rate)
-        if self.model is None or not _like(self.model, fresh):
-            self.model = fresh
-        else:
-            _copy(fresh, self.model)
+        before = None if self.takes_rate else self.model  # which may hold another schedule
+        self.rate, self.model = rate, _in_work(fresh, before)
         return self.model
 
     def copy(self) -> keras.Model:
         """Return a model of its own with the present weights and optimizer state."""
-        if self.takes_rate:
-            return self.model  # of this run alone
-        own = self._checked(self.build())
+        own = self._checked(self.build(self.rate) if self.takes_rate else self.build())
         _copy(self.model, own)
         return own
 
@@ -90,6 +90,24 @@ def required_arguments(function: Callable[..., Any]) -> int:
         return 0
     by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(each.kind in by_place and each.default is each.empty for each in parameters)
+
+
+def _in_work(fresh: keras.Model, before: keras.Model | None) -> keras.Model:
+    """Return the model to train from where `fresh` stands: itself, or one that has its program.
+
+    What cannot be told from another architecture still shares the program of its own variant.
+    """
+    kind = architecture(fresh)
+    model = before if kind is None else _working.pop(kind, None)
+    if model is None or not _like(model, fresh):
+        model = fresh
+    elif model is not fresh:
+        _copy(fresh, model)
+    if kind is not None:
+        _working[kind] = model
+        for oldest in list(_working)[:-_KEPT]:
+            del _working[oldest]
+    return model
 
 
 def _state(model: keras.Model) -> list[Any]:

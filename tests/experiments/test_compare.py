@@ -11,6 +11,7 @@ import pytest
 from coursekit.base.keras import keras
 from coursekit.display.pictures import alt_of
 from coursekit.errors import ArgumentError
+from coursekit.experiments.architecture import architecture
 from coursekit.experiments.compare import SEARCH_SEED, compare
 from coursekit.training import fit
 from coursekit.training.per_step import Schedule
@@ -168,8 +169,10 @@ def test_the_last_model_is_kept():
 @pytest.fixture
 def traced(monkeypatch):
     """The programs that are made."""
+    from coursekit.experiments import trainee
     from coursekit.training import programs
 
+    monkeypatch.setattr(trainee, "_working", {})
     found = []
     make = programs.Loop.__init__
 
@@ -200,6 +203,128 @@ def test_variants_with_one_function_share_a_program_and_nothing_else(traced):
         loss = shared.models[name].evaluate(DATA.x_valid, DATA.y_valid, verbose=0)[0]
         assert loss == pytest.approx(shared.history[name]["val_loss"][-1, -1], rel=1e-5)
     assert len({id(model) for model in shared.models.values()}) == 3
+
+
+def test_one_program_serves_nets_that_start_differently_and_the_next_comparison(traced):
+    starts = {init: lambda init=init: net(init=init) for init in ("he_normal", "zeros")}
+    first = run(starts)
+    kept = {name: model.get_weights() for name, model in first.models.items()}
+    again = run({"again": net}, rates=(0.01, 0.1, 1.0))
+    assert len(traced) == 2
+    for name, build in starts.items():
+        for row, seed in enumerate(first.seeds):
+            loss = by_hand(build, seed)["val_loss"]
+            np.testing.assert_allclose(first.history[name]["val_loss"][row], loss, rtol=1e-5)
+        for before, after in zip(kept[name], first.models[name].get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
+    assert again.models["again"] is not first.models["he_normal"]
+
+
+class Halved(keras.layers.Layer):
+    """A layer that does not tell its configuration."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+
+def scaled(factor):
+    return keras.Sequential([keras.Input((4,)), Halved(factor), keras.layers.Dense(2, "softmax")])
+
+
+def compiled(model, optimizer="sgd", loss="sparse_categorical_crossentropy", **options):
+    model.compile(optimizer, loss, **options)
+    return model
+
+
+def dense(*layers):
+    return keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(2, "softmax")])
+
+
+def two_ways(swapped):
+    inputs = keras.Input((4,))
+    sides = [keras.layers.Dense(2, kind)(inputs) for kind in ("relu", "tanh")]
+    first, second = sides[::-1] if swapped else sides
+    return keras.Model(inputs, keras.layers.Subtract()([first, second]))
+
+
+def frozen(model):
+    model.layers[0].trainable = False
+    return model
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda: net(units=8), lambda: net(units=9)),
+        (lambda: net(dropout=0.1), lambda: net(dropout=0.2)),
+        (lambda: net(optimizer="sgd"), lambda: net(optimizer=keras.optimizers.SGD(momentum=0.9))),
+        (
+            lambda: compiled(dense(keras.layers.Dense(3, "relu"))),
+            lambda: compiled(dense(keras.layers.Dense(3, "tanh"))),
+        ),
+        (
+            lambda: compiled(dense(keras.layers.Dense(3, kernel_regularizer="l2"))),
+            lambda: compiled(dense(keras.layers.Dense(3))),
+        ),
+        (lambda: compiled(net()), lambda: compiled(net(), metrics=["accuracy"])),
+        (
+            lambda: compiled(net(), keras.optimizers.SGD(0.1)),
+            lambda: compiled(
+                net(), keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9))
+            ),
+        ),
+        (
+            lambda: compiled(two_ways(swapped=False), loss="mse"),
+            lambda: compiled(two_ways(swapped=True), loss="mse"),
+        ),
+        (
+            lambda: compiled(dense(keras.layers.Dense(3))),
+            lambda: compiled(frozen(dense(keras.layers.Dense(3)))),
+        ),
+    ],
+)
+def test_what_takes_other_steps_is_another_architecture(one, other):
+    assert architecture(one()) == architecture(one())
+    assert None not in (architecture(one()), architecture(other()))
+    assert architecture(one()) != architecture(other())
+
+
+def own_step(model):
+    model.train_step = lambda data: {"loss": 0.0}
+    return model
+
+
+def without_decay():
+    optimizer = keras.optimizers.AdamW(0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        lambda: compiled(scaled(0.5)),
+        lambda: compiled(dense(keras.layers.Dense(3, lambda z: z))),
+        lambda: compiled(net(), loss=lambda y, p: p - y),
+        lambda: compiled(net(), without_decay()),
+        lambda: own_step(net()),
+        lambda: compiled(type("Own", (keras.Sequential,), {})([keras.Input((4,))])),
+    ],
+    ids=["layer", "activation", "loss", "exceptions", "step", "class"],
+)
+def test_what_may_hide_something_is_no_known_architecture(hiding):
+    assert architecture(hiding()) is None
+
+
+def test_layers_that_hide_something_are_not_taken_for_each_other():
+    runs = run({f"{factor}": lambda factor=factor: compiled(scaled(factor)) for factor in (1, 0)})
+    alone = run({"0": lambda: compiled(scaled(0))})
+    np.testing.assert_array_equal(runs.last("loss")["0"], alone.last("loss")["0"])
+    assert (runs.last("loss")["0"] != runs.last("loss")["1"]).all()
 
 
 def test_pictures_have_the_verdict_as_title_and_tell_their_data():
