@@ -435,7 +435,11 @@ both = [(net, way) for net in nets for way in ways]
 high = ck.compare({f"{net}, {way}": nets[net] for net, way in both}, data, epochs=epochs,
                   batch_size=batch_size, seeds=5,
                   callbacks={f"{net}, {way}": at_peak(ways[way]) for net, way in both})  # fmt: skip
-ck.show(high.final("val_loss", title="Warm-up saves the net that starts steep, and changes little in the other"))
+ck.show(
+    high.final(
+        "val_loss", title="Warm-up saves the net that starts steep, and changes little in the other"
+    )
+)
 
 # %% tags=["claim"]
 ended = {name: np.nan_to_num(values, nan=9) for name, values in high.last().items()}
@@ -464,18 +468,23 @@ ck.prove("From He the two are closer together", calm < (cold - warm) / 2,
 # what is left of a plan that is cut off half-way.
 
 # %%
-class CutOff(ck.callbacks.OneCycle):
-    def numbers(self, total):  # rates and momenta of the first half of a cycle twice as long
-        return [each[:total] for each in super().numbers(2 * total)]
-
-
 peaks = race.rates  # each keeps the highest rate that was found for it in the race
 planned = {
     "constant": lambda: [Every(lambda t, total: peaks["constant"])],
     "cosine with warm-up": lambda: callbacks["cosine with warm-up"](peaks["cosine with warm-up"]),
     "1cycle": lambda: [ck.callbacks.OneCycle(peaks["1cycle"])],
 }
-half = ck.compare(dict.fromkeys(planned, build), data, epochs=epochs // 2, callbacks=planned, **budget)  # fmt: skip
+half = ck.compare(
+    dict.fromkeys(planned, build), data, epochs=epochs // 2, callbacks=planned, **budget
+)
+
+
+# %%
+class CutOff(ck.callbacks.OneCycle):
+    def numbers(self, total):  # rates and momenta of the first half of a cycle twice as long
+        return [each[:total] for each in super().numbers(2 * total)]
+
+
 cut = ck.compare({"1cycle": build}, data, epochs=epochs, **budget,
                  callbacks=lambda: [CutOff(peaks["1cycle"])]).last()["1cycle"]  # fmt: skip
 finals = {f"{name}, {epochs} epochs": race.last()[name] for name in planned}
