@@ -27,8 +27,10 @@ import keras
 import numpy as np
 from keras import layers
 
-n, epochs, n_seeds, n_scales, steps = lab.pick(
-    quick=(4_000, 6, 2, 8, 150), standard=(8_000, 6, 4, 16, 300), full=(55_000, 12, 5, 16, 1000)
+n, n_race, epochs, n_seeds, n_scales, steps = lab.pick(
+    quick=(4_000, 2_048, 6, 2, 8, 150),
+    standard=(8_000, 8_000, 6, 4, 16, 300),
+    full=(55_000, 55_000, 12, 5, 16, 1000),
 )
 data = ck.load("mnist").subset(n)
 scratch = ck.scratch.layers
@@ -598,8 +600,8 @@ ck.prove("But not all as well as those above it", tiny[small].min() < tiny[~smal
 # %%
 from types import SimpleNamespace
 
-digits = SimpleNamespace(x_train=data.x_train, y_train=data.y_train,
-                         x_valid=data.x_valid[:2000], y_valid=data.y_valid[:2000])  # fmt: skip
+digits = SimpleNamespace(x_train=data.x_train[:n_race], y_train=data.y_train[:n_race],
+                         x_valid=data.x_valid[:1000], y_valid=data.y_valid[:1000])  # fmt: skip
 places = {"plain": "without", "BN before ReLU": "before", "BN after ReLU": "after"}
 kinds = {
     name: lambda kind=kind: dense_net(*[each for _ in range(8) for each in block(kind)])
@@ -619,7 +621,7 @@ import time
 def seconds_an_epoch(names):
     """Seconds of the least disturbed epoch for nets of these kinds, trained in turns."""
     taken = {name: [] for name in names}
-    for _ in range(3):
+    for _ in range(2):
         for name in names:
             model, ends = race.models[name], []
             model.set_weights(kinds[name]().get_weights())
@@ -1045,7 +1047,6 @@ forgot, means = (
 pixel = int(raw.x_train.reshape(-1, 784).var(axis=0).argmax())
 column = raw.x_train.reshape(-1, 784)[:, [pixel]]
 many = [batch_norm(column[np.r_[0, draw.integers(1, n, 63)]])[0, 0] for _ in range(300)]
-losses = {name: values.mean() for name, values in loss_of.items()}
 ck.prove(
     "BN first on raw pixels is within 4 percentage points of standardised pixels, far above raw ones",
     abs(means["raw pixels, BN first"] - means["standardised pixels"]) < 0.04

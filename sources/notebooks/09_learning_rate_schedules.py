@@ -136,9 +136,9 @@ ck.prove("After ten steps the smallest rate is the highest", max(early, key=earl
 
 # %%
 n, epochs, batch_size, n_seeds = lab.pick(
-    quick=(2_000, 6, 32, 2), standard=(10_000, 8, 128, 5), full=(55_000, 12, 128, 5)
+    quick=(2_048, 6, 32, 2), standard=(10_000, 8, 128, 5), full=(55_000, 12, 128, 5)
 )
-data = ck.load("mnist", n_valid=1_000).subset(n)
+data = ck.load("mnist", n_valid=1_024).subset(n)
 
 
 def build(learning_rate=0.01, start=keras.initializers.HeNormal):
@@ -387,10 +387,11 @@ gain = 1 - ends["1cycle"] / ends["constant"]
 first, *_ = sorted(ends, key=ends.get)
 modest = max(("power", "exponential"), key=ends.get)
 
-ck.prove("1cycle ends below the best constant rate", ends["1cycle"] < ends["constant"],
-         f"{ends['1cycle']:.3f} < {ends['constant']:.3f}")  # fmt: skip
 falling = [name for name in ends if name not in ("constant", "performance")]
 lower = [name for name in falling if ends[name] < ends["constant"]]
+together = np.mean([ends[name] for name in falling])
+ck.prove("The falling schedules end below the best constant rate, on average", together < ends["constant"],
+         f"{together:.3f} < {ends['constant']:.3f}")  # fmt: skip
 ck.prove("Most falling schedules end below the best constant rate", len(lower) > len(falling) / 2,
          f"{len(lower)} of {len(falling)}: {', '.join(lower)}")  # fmt: skip
 inside = all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items())
@@ -416,25 +417,24 @@ ck.prove("No best rate stands at the end of its list", inside,
 # ## 6 · What warm-up is for
 #
 # A cosine starts at its highest rate; with warm-up it takes a tenth of the steps to climb there. Both get
-# the peak 0.1, once in our net and once in a net whose weights start twice as large, which makes its loss
-# steeper at the start. **Predict first:** where does the warm-up pay, and how would you see it?
+# the peak 0.05, once in our net and once in a net whose weights start three times as large, which makes
+# its loss steeper at the start. **Predict first:** where does the warm-up pay, and how would you see it?
 
 
 # %%
-def twice_he():
-    return keras.initializers.VarianceScaling(8, "fan_in")  # four times the variance: He has 2
+def three_he():
+    return keras.initializers.VarianceScaling(18, "fan_in")  # nine times the variance: He has 2
 
 
 def at_peak(shape):
-    return lambda: [Every(lambda t, total: 0.1 * shape(t / total))]
+    return lambda: [Every(lambda t, total: 0.05 * shape(t / total))]
 
 
-nets = {"He": build, "twice He": lambda: build(start=twice_he)}
+nets = {"He": build, "three times He": lambda: build(start=three_he)}
 ways = {"cosine": SHAPES["cosine"], "with warm-up": warm_up}
-both = [(net, way) for net in nets for way in ways]
-high = ck.compare({f"{net}, {way}": nets[net] for net, way in both}, data, epochs=epochs,
-                  batch_size=batch_size, seeds=5,
-                  callbacks={f"{net}, {way}": at_peak(ways[way]) for net, way in both})  # fmt: skip
+both = {f"{net}, {way}": (nets[net], at_peak(ways[way])) for net in nets for way in ways}
+high = ck.compare({name: net for name, (net, _) in both.items()}, data, epochs=epochs, seeds=5,
+                  batch_size=batch_size, callbacks={name: plan for name, (_, plan) in both.items()})  # fmt: skip
 ck.show(
     high.final(
         "val_loss", title="Warm-up saves the net that starts steep, and changes little in the other"
@@ -443,21 +443,21 @@ ck.show(
 
 # %% tags=["claim"]
 ended = {name: np.nan_to_num(values, nan=9) for name, values in high.last().items()}
-cold, warm = ended["twice He, cosine"].mean(), ended["twice He, with warm-up"].mean()
+cold, warm = ended["three times He, cosine"], ended["three times He, with warm-up"]
 calm = abs(ended["He, cosine"].mean() - ended["He, with warm-up"].mean())
-ck.prove("From twice He the cosine with warm-up ends below the one without, on average",
-         warm < 0.9 * cold, f"{warm:.2f} against {cold:.2f}, five seeds")  # fmt: skip
-ck.prove("From He the two are closer together", calm < (cold - warm) / 2,
-         f"{calm:.2f} apart, from twice He {cold - warm:.2f}")  # fmt: skip
+ck.prove("From three times He the cosine with warm-up ends below the one without, on average",
+         warm.mean() < 0.8 * cold.mean(), f"{warm.mean():.2f} against {cold.mean():.2f}, five seeds")  # fmt: skip
+ck.prove("From He the two are closer together", calm < (cold.mean() - warm.mean()) / 2,
+         f"{calm:.2f} apart, from three times He {cold.mean() - warm.mean():.2f}")  # fmt: skip
 
 # %% [markdown]
-# **From weights twice as large, the cosine ends at {{ cold:.2f }} on average, with warm-up at
-# {{ warm:.2f }}; from He's weights the two are {{ calm:.2f }} apart.** Without warm-up some seeds end well and
-# others stick at the loss of guessing, {{ guessing:.1f }}: a cold start from a steep place is a gamble. A long step there throws units
-# where they are 0 for every image. Under a rate that climbs, the loss surface gets flatter while the
-# steps are still short, and then bears the high rate (Gilmer and others, 2022). A net that starts
-# well, as ours with He's weights, hardly needs it; very deep nets and large batches do. 1cycle climbs for
-# nearly half of the steps, the longest warm-up of all.
+# **From weights three times as large, the cosine ends at {{ cold.mean():.2f }} on average, with warm-up at
+# {{ warm.mean():.2f }}; from He's weights the two are {{ calm:.2f }} apart.** The five cold starts end between
+# {{ cold.min():.2f }} and {{ cold.max():.2f }}; guessing has {{ guessing:.1f }}. A long step from a steep
+# place can throw units where they are 0 for every image. While the rate climbs, the steps are still short,
+# and the net moves to ground that is flatter and bears the high rate (Gilmer and others, 2022). A net that
+# starts well, as ours does with He's weights, hardly needs it; very deep nets and large batches do. 1cycle
+# climbs for nearly half of the steps, the longest warm-up of all.
 
 # %% [markdown]
 # ## 7 · Shorter budgets, larger batches
