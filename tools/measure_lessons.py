@@ -8,6 +8,7 @@ a lesson whose code is the one measured.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -41,17 +42,18 @@ def main() -> None:
     options.add_argument("--pace", action="store_true", help="measure the pace of a training too")
     asked = options.parse_args()
     found = plan_measured.read(ROOT)
-    lessons, pace = dict(found.lessons), found.pace
-    if asked.pace or pace is None:
-        pace = round(check_training.train().pace)
-        plan_measured.write(ROOT, plan_measured.Measured(lessons, pace))
+    if asked.pace or found.pace is None:
+        found = replace(found, pace=round(check_training.train().pace))
+        plan_measured.write(ROOT, found)
     for notebook in choose(asked.lessons, built(ROOT, ["notebooks"])):
-        before = lessons.get(notebook.name, plan_measured.Lesson())
+        before = found.lessons.get(notebook.name, plan_measured.Lesson())
         if asked.stale and not stale(notebook.path, before):
             continue
-        lessons[notebook.name] = measure(notebook.path)
-        plan_measured.write(ROOT, plan_measured.Measured(lessons, pace))
-        print(f"{notebook.name}: {sum(lessons[notebook.name].seconds.values()):.0f} s in quick")
+        needed = measure(notebook.path)
+        found = plan_measured.read(ROOT)  # meanwhile another one may have been measured
+        found = replace(found, lessons={**found.lessons, notebook.name: needed})
+        plan_measured.write(ROOT, found)
+        print(f"{notebook.name}: {sum(needed.seconds.values()):.0f} s in quick")
 
 
 if __name__ == "__main__":
