@@ -2,7 +2,7 @@
 # # 02 Weight initialisation
 #
 # Before the first step of training every weight is a random number. How large should it be? In a
-# deep net the answer must be exact: a little too small or too large, and nothing is learned.
+# deep net a small error in the size is multiplied layer by layer. Which size keeps the signal?
 #
 # ## What you will be able to do
 #
@@ -39,7 +39,8 @@ act, init = ck.scratch.activations, ck.scratch.initialisers  # NumPy versions of
 #
 # Random inputs go up through layers of ReLU units; the weights are drawn from a normal distribution
 # with mean 0. Move `weight_std` until the standard deviation of layer 50 is about that of layer 1. How
-# exactly must you hit it? Then double the units: how does the best value change?
+# exactly must you hit it? Then double the units: how does the best value change? (Section 3 finds the rule:
+# $\sqrt{2/\text{units}}$.)
 
 
 # %% tags=["helper"]
@@ -101,12 +102,14 @@ for name, variance in choices.items():
     print(f"weights of variance {name:9}  pre-activations {up:.2f}   gradient {down:.2f}")
 
 # %% [markdown]
-# Each pre-activation is a sum of $n_\text{in}$ independent products, and each input collects the
-# gradient of $n_\text{out}$ units, so
+# Each pre-activation is a sum of $n_\text{in}$ independent products; the weights have mean 0, so each
+# product has the variance $\mathrm{E}[x^2] \cdot \mathrm{Var}(w)$, with the mean of $x$ included. Each input
+# collects the gradient of $n_\text{out}$ units. So
 #
 # $$\frac{\mathrm{Var}(z)}{\mathrm{E}[x^2]} = n_\text{in} \cdot \mathrm{Var}(w) \qquad
 # \frac{\mathrm{Var}(gW^\top)}{\mathrm{E}[g^2]} = n_\text{out} \cdot \mathrm{Var}(w)$$
 #
+# Here that is 300/300 = 1 for the pre-activations, and 700/300 = 2.33 for the gradient below.
 # The first asks for $\mathrm{Var}(w) = 1/n_\text{in}$, the second for $1/n_\text{out}$; only a square
 # layer can have both. Glorot and Bengio (2010) divide by the mean of the two fans, $\text{fan\_avg} =
 # (n_\text{in} + n_\text{out})/2$. How good is that compromise in layers of other shapes?
@@ -165,10 +168,10 @@ ck.prove("From 900 inputs to 100 units fan_avg shrinks the gradient fivefold, fa
          f"{narrowing[1]:.2f}, {measured['1/fan_in'][-1][1]:.2f}")  # fmt: skip
 
 # %% [markdown]
-# **With 1/fan_avg the two factors add up to 2: from 900 inputs to 100 units the signal is multiplied by
-# {{ narrowing[0]:.1f }} and the gradient by {{ narrowing[1]:.1f }}.** Neither can more than double, but
-# one of them may still shrink fivefold. The other two choices keep one way perfectly, and are wrong by
-# a factor of 9 on the other. Most layers of a deep net are square, and there all three are the same.
+# **With 1/fan_avg the two factors add up to 2: from 900 inputs to 100 units the variance of the signal is
+# multiplied by {{ narrowing[0]:.1f }}, that of the gradient by {{ narrowing[1]:.1f }}.** Neither can more
+# than double, but one of them may still shrink fivefold. Each of the other two choices is exact in one
+# direction and off by a factor of 9 in the other. Most layers of a deep net are square, and there all three are the same.
 
 # %% [markdown]
 # ## 2 · Three names, one formula
@@ -191,8 +194,7 @@ ck.prove("From 900 inputs to 100 units fan_avg shrinks the gradient fivefold, fa
 # class does it all, `VarianceScaling(scale, mode, distribution)`; the names are short forms.
 #
 # **Predict first:** a kernel has 600 inputs and 200 units. Which of the three families has the largest
-# weights? Does the uniform form need another standard deviation than the normal one? And which
-# initialiser does `Dense(100, "relu")` use if you do not name one?
+# weights? And how far out, in standard deviations, does each of the two forms reach?
 
 # %%
 recipes = {"glorot": (1, "fan_avg"), "he": (2, "fan_in"), "lecun": (1, "fan_in")}
@@ -267,10 +269,10 @@ ck.prove(
 
 # %% [markdown]
 # **All six have the standard deviation √(scale/fan) to within {{ max(worst.values()):.1% }}, and Keras'
-# default is `{{ default }}`, whatever the activation.** He's are the widest here. The form makes no
+# default is `{{ default }}`, whatever the activation.** He's weights are the widest here. The form makes no
 # difference to the standard deviation, and hardly any to the net: a sum of hundreds of weights is close to
-# normal anyway. Both forms are bounded. Keras' "normal" draws again whatever lies beyond two standard deviations, after
-# widening the bell so that the cut leaves the right variance; `TruncatedNormal` does not widen it, and
+# normal anyway. Both forms are bounded. Keras' "normal" cuts the bell off at two of its standard deviations and draws again
+# what lies beyond. The cut makes the bell narrower, so Keras starts from one that is 1/{{ cut:.2f }} times as wide; `TruncatedNormal` does not, and
 # has only {{ cut:.2f }} of the standard deviation that you asked for.
 #
 # In a convolution every output looks through a window: `fan_in` counts window × input channels,
@@ -282,7 +284,7 @@ ck.prove(
 # He's scale of 2 belongs to ReLU, $\max(0, z)$. You need not look it up: simulate a million
 # pre-activations $z$ with mean 0 and variance 1, and send them through ReLU.
 #
-# **Predict first:** which share of the variance is left? Which scale makes up for that?
+# **Predict first:** what share of the variance is left? Which scale makes up for that?
 
 # %%
 z = np.random.default_rng(lab.seed).standard_normal(1_000_000)
@@ -331,7 +333,7 @@ ck.prove("Scale 2 keeps the std over 50 layers, scale 1 loses it, 2.93 blows it 
 # %% [markdown]
 # **ReLU leaves {{ left["mean square"]:.3f }} of the mean square and {{ left["variance"]:.3f }} of the
 # variance; making up for the variance makes the signal {{ overdone:,.0f }} times as large in 50 layers.**
-# Only 2 keeps it. The same holds on the way back, where ReLU lets half of the gradient's entries through.
+# Only the scale 2 keeps its size on average (one net of finite width drifts by chance). The same holds on the way back, where ReLU lets half of the gradient's entries through.
 # For a leaky ReLU with slope $\alpha$ the negative half passes on a share $\alpha^2$ of its mean square,
 # so its scale is $2/(1 + \alpha^2)$ (He and others, 2015).
 
@@ -341,7 +343,7 @@ ck.prove("Scale 2 keeps the std over 50 layers, scale 1 loses it, 2.93 blows it 
 # A factor that is a little wrong is harmless once. In 50 layers it is applied 50 times. Now both ways at
 # once: random inputs go up through 50 ReLU layers of 500 units, and a random gradient comes back.
 #
-# **Predict first:** weights of standard deviation 0.1 are barely larger than He's,
+# **Predict first:** weights of standard deviation 0.1 are only 1.6 times as large as He's,
 # $\sqrt{2/500} = 0.063$. How large will the signal be after 50 layers: three times as large, a thousand
 # times, or a billion times? And what will the gradient do on its way back?
 
@@ -410,7 +412,7 @@ ck.prove("The gradient is multiplied by the same factor in each layer as the sig
 # %% [markdown]
 # **Weights {{ 0.1 / (2 / 500) ** 0.5:.1f }} times as wide as He's make the signal
 # {{ in_all["N(0, 0.1²)"] / 1e9:.0f }} billion times as large, a factor of {{ a_layer["N(0, 0.1²)"]:.2f }}
-# in each of 50 layers.** Straight lines on a logarithmic axis mean one factor, again and again, and the
+# in each step from layer 1 to layer 50.** Straight lines on a logarithmic axis mean one factor, again and again, and the
 # gradient meets the same factor on its way down. Glorot and LeCun lie on one line: the layers are
 # square, so fan_avg is fan_in, and the form of the distribution does not matter. They lose √2 at each
 # ReLU: in all, a factor of {{ 1 / in_all["Glorot uniform"] / 1e6:.0f }} million.
@@ -494,10 +496,11 @@ ck.prove("In layer 10 all eight are between a twentieth and 3", all(0.05 < s < 3
 
 # %% [markdown]
 # **After 50 layers SELU has a standard deviation of {{ ends["selu"]:.2f }} and ReLU of
-# {{ ends["relu"]:.2f }}; Swish is at {{ ends["swish"]:.7f }}.** For ReLU the 2 is exact, and for SELU the
-# 1 is, by design. For the others the table is a good habit and no law: in layer 10 they still have
-# {{ min(tenth.values()):.2f }} to {{ max(tenth.values()):.2f }}, enough to train on (the
-# [CIFAR-10 study](../exercises/15_cifar10_study.ipynb) trains twenty Swish layers from He).
+# {{ ends["relu"]:.2f }}; Swish is at {{ ends["swish"]:.7f }}.** For ReLU the 2 is exact on average, and for
+# SELU the 1 is, by design. For the others the table is a good habit and no law: in layer 10 they still have
+# {{ min(tenth.values()):.2f }} to {{ max(tenth.values()):.2f }}, in layer 50 ELU has {{ ends["elu"]:.2g }}, tanh
+# {{ ends["tanh"]:.2g }}, Mish {{ ends["mish"]:.0e }} and GELU {{ ends["gelu"]:.0e }}. (The
+# [CIFAR-10 study](../exercises/15_cifar10_study.ipynb) trains twenty Swish layers from He all the same.)
 #
 # Sigmoid's line is level, which looks like success, but its outputs lie around 0.5, and because of that
 # mean, units differ from each other whatever the input. What counts is how much **one** unit changes from
@@ -565,8 +568,8 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 # Read the curve of Swish with scale 2. At $q = {{ walk[0]:.0f }}$ its factor is
 # {{ walk[1] / walk[0]:.2f }}, so the next layer has $q = {{ walk[1]:.2f }}$. There the factor is
 # {{ walk[2] / walk[1]:.2f }}, which gives {{ walk[2]:.2f }}, then {{ walk[3]:.2f }}. The smaller $q$, the
-# smaller the factor, down to 1/2: the signal fades for good. **Ten steps along the curve foretell a
-# standard deviation of {{ foretold["swish"]:.2f }} in layer 10 for Swish; measured were
+# smaller the factor, down to 1/2: the signal fades for good. The outputs' standard deviation follows from $q$ and the curve.
+# **Ten steps along the curve predict a standard deviation of {{ foretold["swish"]:.2f }} in layer 10 for Swish; measured were
 # {{ tenth["swish"]:.2f }}.** The way in which a curve crosses 1 tells the rest:
 #
 # - **SELU** comes *down* through 1: what is too small grows, what is too large shrinks. The size is
@@ -574,7 +577,7 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 #   ([lesson 03](03_activation_functions.ipynb)).
 # - **ReLU** is level: it neither mends an error nor makes it worse.
 # - **Swish with scale {{ own:.2f }}** goes *up* through 1: a little too large becomes larger still. After
-#   50 layers its standard deviation is {{ tuned[-1]:,.0f }}. No scale holds it at 1 for ever.
+#   50 layers its standard deviation is {{ tuned[-1]:,.0f }}. A crossing upwards cannot hold it at 1 for ever.
 
 # %% [markdown]
 # ## 6 · Does it matter for training?
@@ -584,8 +587,8 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 # else is the same, and each start gets the best learning rate of its own, found by the same search.
 #
 # First the arithmetic, for five hidden layers. The first one has 784 inputs and 100 units; there Xavier's
-# weights are $\sqrt{884/784} = 1.06$ times narrower than He's, because fan_avg is far below fan_in. Each
-# of the other four costs it $\sqrt 2$.
+# variance is 2/884, He's 2/784: the weights differ by a factor of only 1.06. Each of the other four layers
+# costs Xavier $\sqrt 2$.
 #
 # **Predict first:** how much smaller is the signal in layer 5 from Xavier than from He? Does it matter
 # after some epochs of training? With 20 layers?
@@ -633,7 +636,7 @@ loss = {
     name: {d: np.mean(values) for d, values in found.items()} for name, found in ends_at.items()
 }
 guessing = np.log(10)  # the loss of giving each of ten classes the probability 1/10
-ck.prove("The std of layer 5 differs as the formula says, in a real net on real inputs",
+ck.prove("With the same draws the std of layer 5 differs exactly as the formula says",
          abs(top["He"] / top["Xavier"] / expected - 1) < 0.01,
          f"{top['He'] / top['Xavier']:.3f} against {expected:.3f}")  # fmt: skip
 ck.prove("From std 0.01 nets of 5 and 20 layers stay at the loss of guessing with any rate of the search",
@@ -682,14 +685,14 @@ ck.prove("With Adam, too, std 0.01 ends above He with every seed", saved["std 0.
 # %% [markdown]
 # **Adam takes the start from 0.01 down from {{ loss["std 0.01"][5]:.2f }} to
 # {{ saved["std 0.01"].mean():.2f }}; from He it gets to {{ saved["He"].mean():.2f }} in the same steps.** It
-# leaves the loss of guessing, later than from He. A better optimizer is a crutch for a bad start and no
-# cure.
+# leaves the loss of guessing, but in these {{ epochs }} epochs it does not catch up: as long as hardly any
+# signal passes, full steps have little direction.
 
 # %% [markdown]
 # ## 7 · Why random at all?
 #
 # Give every weight of a layer the same value, $1/n_\text{in}$. The outputs of a ReLU are positive, so
-# each unit then takes the mean of its inputs, and the size of the signal is kept as well.
+# each unit then takes the mean of its inputs, and from the second layer on the size of the signal is kept.
 #
 # **Predict first:** after training such a net of three hidden layers, how many different units are there
 # in each layer of 100? What if only the output layer is random? Or only the biases?
@@ -748,8 +751,9 @@ ck.show(ck.plotting.images(
 #
 # Twins get the same inputs, so they give the same output; their output weights are equal, so they get
 # the same gradient; so they make the same step, and are twins again. Training cannot **break the
-# symmetry**. You can check to the digit that a layer of 100 twins is one unit: take a net with **one**
-# unit in each layer, with weights a hundred times as large, because one now speaks for a hundred.
+# symmetry**. You can check to the last digits that a layer of 100 twins is one unit: take a net with
+# **one** unit in each layer and, from the second layer on, weights a hundred times as large, because one now
+# speaks for a hundred.
 
 # %%
 twins = trained.models["all kernels constant"]
@@ -796,8 +800,8 @@ ck.prove("With kernels of 0 no hidden layer gets a gradient; only the biases of 
 # {{ single.count_params():, }}: its accuracy is {{ accuracy["all kernels constant"]:.0f }}%, from He it is
 # {{ accuracy["all kernels He"]:.0f }}%.** A random output layer sets apart the units of the last hidden
 # layer, but no others: below it all gradients arrive through equal weights, and stay equal. Random biases
-# do set units apart, yet the net gets to {{ accuracy["constant, random biases"]:.0f }}% only, as at first
-# all units of a layer look for the same thing. With all kernels at 0 there is no signal to begin with and
+# do set units apart, yet the net gets to {{ accuracy["constant, random biases"]:.0f }}% only, perhaps because at
+# first all units of a layer look for the same thing. With all kernels at 0 there is no signal to begin with and
 # no gradient: only the biases of the output learn.
 #
 # So: **kernels random, in every layer; biases may start at 0**, because the kernels have already set the
@@ -852,7 +856,7 @@ ck.prove("Two layers that share one initialiser object start as copies, by name 
 # 3. Pass the name of an initialiser, never one object to several layers.
 # 4. Before you train a new deep net, send one batch through it and look at the standard deviation of each
 #    layer, `ck.diagnostics.layer_statistics(model, x)`: it should not change tenfold.
-# 5. Beyond some twenty layers rely on normalisation and skip connections, not on initialisation alone.
+# 5. In much deeper nets rely on normalisation and skip connections, not on initialisation alone.
 #
 # ## Recap
 #

@@ -208,7 +208,8 @@ ck.prove("GELU, Swish and Mish alone fall somewhere",
 # %% [markdown]
 # **Only ReLU is exactly flat: over {{ flat["relu"]:.0% }} of the points drawn.** Sigmoid and tanh come near it
 # at both ends, ELU and SELU at the left end: a derivative near 0 makes learning slow, a derivative of
-# exactly 0 stops it. GELU, Swish and Mish fall first and then rise; they are **not monotonic**.
+# exactly 0 stops it. Of the functions without a learned parameter only GELU, Swish and Mish fall first and
+# then rise: they are **not monotonic**. (PReLU may fall, too, if it learns a negative α.)
 # (The formulas agree with scipy's and Keras' to {{ max(worst.values()):.0e }}.)
 
 # %% [markdown]
@@ -334,24 +335,25 @@ ck.prove("All three end higher with rate 0.7 than with 0.1", all(end[4] > end[1]
 
 # %% [markdown]
 # **With pixels in [0, 1], {{ killed[1]:.1f }}% of the units are dead after training with rate 0.1, and
-# {{ killed[4]:.0f }}% with 0.7.** Long steps kill.
+# {{ killed[4]:.0f }}% with 0.7.** From 0.5 on long steps kill. Below that a higher rate leaves *fewer* of them
+# dead ({{ killed[0]:.1f }}% at 0.03, {{ killed[2]:.1f }}% at 0.3).
 #
-# - **Standardised pixels** save units while the rate is sane: up to 0.1, {{ spared:.1f }}% are dead in place of
+# - **Standardised pixels** save units up to a rate of 0.1: {{ spared:.1f }}% are dead in place of
 #   {{ killed[:2].mean():.1f }}%. Pixels in $[0, 1]$ are never negative, so one step moves the pre-activations of
 #   *all* images to the same side; centred ones push some up and some down. At 0.7 nothing helps: the loss is
 #   {{ ends[centred][4]:.1f }}, against {{ ends[centred][1]:.2f }} at 0.1 (a diverged run counts as 3).
 # - **LeakyReLU** has no dead units, and {{ lost[slope] }} of its {{ 2 * n_seeds }} runs at 0.5 and 0.7 diverge; of
-#   ReLU's, {{ lost[here] }}. Dead units are a *symptom* of steps that are too long, and without them the net breaks
+#   ReLU's, {{ lost[here] }} on pixels in $[0, 1]$. Dead units are a *symptom* of steps that are too long, and without them the net breaks
 #   in another way.
 # - Some units are **dead at birth** ({{ births:.1f }}%): what enters the higher layers is never negative, and a
-#   unit's weights may happen to be mostly negative. That is no sentence for life, as you will see.
+#   unit's weights may happen to be mostly negative. They can come back, as section 4 shows.
 
 # %% [markdown]
 # ## 4 · Can the dead come back?
 #
 # To see it cleanly, kill by hand: in a fresh net 50 of the 100 units of one layer get the bias −4, which puts all
 # images on their flat side. Then train with rate 0.1, and count which of the 50 are **silent**,
-# that is, have a negative pre-activation for every image, and which have **moved**, that is, changed a weight.
+# that is, have a negative pre-activation for every image, and how many have **moved**, that is, changed a weight.
 #
 # **Predict first:** how many of the 50 are still silent after eight epochs, if they sit in the first layer?
 # If they sit in the third? And with LeakyReLU in place of ReLU?
@@ -397,8 +399,8 @@ ck.prove("With LeakyReLU all units of the first layer learn, though most stay be
 # changes the pixels. So a dead ReLU is lost for good only where nothing below it learns.
 #
 # A slope below 0 lets the gradient through: all 50 LeakyReLUs of the first layer have moved. Yet after eight
-# epochs {{ below.mean():.0f }} of the 50 are still below 0 for every image: they learn, but as linear units with a
-# small slope.
+# epochs {{ below.mean():.0f }} of the 50 are still below 0 for every image (of those in the third layer,
+# {{ silent["LeakyReLU, third layer"].mean():.0f }}): they learn, but as linear units with a small slope.
 
 # %% [markdown]
 # ## 5 · Leaky slopes: fixed, drawn or learned
@@ -410,8 +412,8 @@ ck.prove("With LeakyReLU all units of the first layer learn, though most stay be
 # - **PReLU** learns $\alpha$ by backpropagation. He and others (2015) gained with it on ImageNet; on small data
 #   sets it is said to **overfit** (과대적합).
 #
-# `ck.activations.RReLU` is a layer that Keras lacks. **Predict first:** you call it twice on the same negative
-# inputs, with `training=True` and then with `training=False`. Which calls agree?
+# `ck.activations.RReLU` is a layer that Keras lacks. **Predict first:** you call it on the same negative
+# inputs, twice with `training=True` and twice with `training=False`. Which calls agree?
 
 # %% tags=["claim"]
 layer, minus_ones = ck.activations.RReLU(seed=1), -np.ones((1000, 100), "float32")
@@ -429,16 +431,15 @@ ck.prove("At test all have the mean of those slopes",
 # %% [markdown]
 # **RReLU's slopes lie between {{ drawn.min():.3f }} and {{ drawn.max():.3f }} in training, in no two calls the
 # same; afterwards all of them are {{ at_test.mean():.3f }}.** This is the first layer of the course that behaves in
-# two ways; batch normalisation and dropout will be the next. Which of the leaky slopes is best, the race in
-# section 11 has to say.
+# two ways; batch normalisation and dropout will be the next.
 
 # %% [markdown]
 # ## 6 · ELU: what is wrong with a kink?
 #
-# ReLU's derivative jumps from 0 to 1 at $z = 0$; that of LeakyReLU from α to 1. Suppose that one part of
-# the net wants a unit's output higher and another wants it lower, so that the loss is
-# $f(z) - \frac12 z$, and walk downhill with a constant rate. **Predict first:** where does $z$ end for each
-# function? For which does it not end at all?
+# ReLU's derivative jumps from 0 to 1 at $z = 0$; that of LeakyReLU from α to 1. Suppose that the loss is
+# $f(z) - \frac12 z$: one part of it pulls the output $f(z)$ down, another pushes $z$ up. Its slope is
+# $f'(z) - \frac12$, so descent with a constant rate comes to rest where $f' = \frac12$. **Predict first:**
+# where does $z$ end for each function? For which does it not end at all?
 
 
 # %%
@@ -469,10 +470,11 @@ ck.prove("ELU rests where its derivative is one half, at −ln 2",
 
 # %% [markdown]
 # **After 60 steps ReLU still swings by {{ swings["relu"]:.2f }} and LeakyReLU by
-# {{ swings["leaky_relu"]:.2f }}; ELU has come to rest at {{ paths["elu"][-1]:.3f }}.** At a kink the gradient
+# {{ swings["leaky_relu"]:.2f }}; ELU has come to rest at {{ paths["elu"][-1]:.3f }}, GELU at
+# {{ abs(paths["gelu"][-1]):.3f }}.** At a kink the gradient
 # jumps from one sign to the other and never gets small, so the steps never get short. ELU with
 # $\alpha = 1$ has the slope 1 on both sides of 0, and that is one of the two reasons for it; the other one
-# comes next. (A falling learning rate ends the swinging too:
+# comes next. How much a kink costs a whole net, this does not tell: SELU has one, and does well in section 11. (A falling learning rate ends the swinging too:
 # [lesson 09](09_learning_rate_schedules.ipynb).)
 
 # %% [markdown]
@@ -480,7 +482,9 @@ ck.prove("ELU rests where its derivative is one half, at −ln 2",
 #
 # ReLU's outputs are never negative, so their mean is above 0, and the next layer starts from a **bias
 # shift** (편향 이동). ELU levels off at $-\alpha$ and pulls the mean back. **Predict first:** a standard
-# normal number goes in. Which function gives the mean nearest to 0, and what is ReLU's mean?
+# normal number goes in. Which function of the ReLU family gives the mean nearest to 0, and what is ReLU's
+# mean? SELU is ELU times a scale λ. Two wishes, mean 0 and variance 1 for such an input, are two equations
+# for λ and α.
 
 # %%
 grid = np.linspace(-10, 10, 20_001)
@@ -506,7 +510,7 @@ scale, alpha = optimize.fsolve(two_equations, (1.0, 1.5))
 
 # %% tags=["plot", "claim"]
 ck.show(ck.plotting.bars({name: round(mean, 3) for name, mean in means.items()},
-                         title="Every function shifts the mean, except SELU", form=".3f",
+                         title="Of the ReLU family only SELU has mean 0", form=".3f",
                          xlabel="mean output for a standard normal input"))  # fmt: skip
 
 ck.prove("The two equations give SELU's two numbers",
@@ -519,7 +523,8 @@ ck.prove("SELU's mean is 0, ELU's is next, ReLU's is the highest",
 
 # %% [markdown]
 # **ReLU's mean is {{ means["relu"]:.3f }}, ELU's {{ means["elu"]:.3f }}, SELU's 0, with
-# λ = {{ scale:.4f }} and α = {{ alpha:.4f }}.** These two numbers are all there is to SELU.
+# λ = {{ scale:.4f }} and α = {{ alpha:.4f }}, which solve the two equations.** These two numbers are all there
+# is to SELU.
 
 # %% [markdown]
 # ## 8 · A hundred layers
@@ -535,9 +540,11 @@ ck.prove("SELU's mean is 0, ELU's is next, ReLU's is the highest",
 # 6. no batch normalisation ([lesson 04](04_batch_normalisation.ipynb)), which does the same work again.
 #
 # `walk` sends every image twice through 100 new layers of 200 units and measures each layer's outputs: mean,
-# standard deviation, and the **share of their variance that is due to the image**: the covariance of the two
-# passes, divided by the variance. It also measures the gradient that comes back from a random signal at the
-# far end. Its arguments break one condition each.
+# standard deviation, and the **share of their variance that is due to the image**: what a unit gives
+# in both passes is due to the image, what differs is noise (dropout), and what is the same for all images is
+# neither; so the share is the covariance of the two passes over the images, divided by the variance. It also
+# measures the gradient that comes back from a random signal at the far end. Its arguments break one condition
+# each.
 
 
 # %% tags=["helper"]
@@ -581,7 +588,7 @@ def max_norm(W):
 
 
 # %% [markdown]
-# First SELU with all conditions kept, and two twins with ReLU: one with SELU's initialiser, one with ReLU's
+# First SELU with all conditions kept, and two copies with ReLU: one with SELU's initialiser, one with ReLU's
 # own. **Predict first:** what is the standard deviation in layer 100 for ReLU with LeCun's weights? Does
 # He's initialiser make ReLU as good as SELU?
 
@@ -623,12 +630,16 @@ ck.prove("Yet more than 80% of SELU's variance is due to the image, and less tha
 # {{ last["ReLU, He"][1]:.2g }} with He's weights, and {{ last["ReLU, LeCun"][1]:.0e }} with LeCun's. But
 # {{ last["SELU"][2]:.0% }} of SELU's variance tells the images apart, and only {{ last["ReLU, He"][2]:.0% }}
 # of ReLU's.** He's factor 2 keeps ReLU's size ([lesson 02](02_weight_initialisation.ipynb)); the mean,
-# though, is far from 0, and from layer to layer more of each output is the same for all images.
+# though, is far from 0, and over some thirty layers more and more of each output becomes the same for all
+# images. (Of what is left, much is the images' different norms: ReLU passes the norm of its input on.)
 #
 # ### Break one condition at a time
 #
-# **Predict first:** which of these takes the standard deviation out of the band from 0.8 to 1.25 for good,
-# which only for some layers, and which not at all?
+# Eight changes: alpha dropout of 20% (which condition 4 allows, but here it stands in every layer), batch
+# normalisation, pixels in $[0, 1]$, He normal weights, ordinary dropout of 20%, weights that ℓ2 has pulled to
+# 0.82 of their size, a max-norm of 0.8 for the weights of each unit, and skip connections. **Predict first:**
+# which takes the standard deviation out of the band from 0.8 to 1.25 for good, which only for some layers, and
+# which not at all?
 
 
 # %%
@@ -674,7 +685,7 @@ ck.show(ck.plotting.strips(
     xlabel="share of the variance due to the image, layer 100"))  # fmt: skip
 ck.show(ck.plotting.strips(
     {name: runs[:, 0, 3] for name, runs in tested.items()}, log=True,
-    title="On the way back the gradient grows a little, explodes or vanishes",
+    title="On the way back the gradient grows tens or hundreds of times, explodes or vanishes",
     xlabel="size of the gradient in layer 1 (about 1 in layer 100)"))  # fmt: skip
 
 
@@ -685,8 +696,8 @@ def inside(name, where=slice(None)):
     return (np.abs(mean) <= 0.1) & (std >= 0.8) & (std <= 1.25)
 
 
-def ranges(chosen):
-    stds = {name: tested[name][..., 1] for name in chosen}
+def ranges(chosen, where=slice(None)):
+    stds = {name: tested[name][:, where, 1] for name in chosen}
     return ", ".join(f"{name} {std.min():.2g} to {std.max():.2g}" for name, std in stds.items())
 
 
@@ -695,7 +706,8 @@ ck.prove("Alpha dropout and batch normalisation keep mean and std in their bands
          all(inside(name).all() for name in kept), f"std {ranges(kept)}")  # fmt: skip
 gone = ("He normal", "ordinary dropout 20%", "pull of ℓ2", "max-norm 0.8", "skip connections")
 ck.prove("Five broken conditions put every net outside at the end",
-         not any(inside(name, slice(90, None)).any() for name in gone), f"std {ranges(gone)}")  # fmt: skip
+         not any(inside(name, slice(90, None)).any() for name in gone),
+         f"std of the last ten layers: {ranges(gone, slice(90, None))}")  # fmt: skip
 pixels = inside("pixels in [0, 1]")
 ck.prove("Wrong inputs put the first layer outside, and the net heals itself",
          not pixels[:, 0].any() and pixels[:, -1].all(),
@@ -714,12 +726,15 @@ ck.prove("With all conditions kept the gradient grows, but less than a thousandf
 # {{ tested["pull of ℓ2"][:, -1, 1].mean():.2f }}); wrong inputs heal, and {{ inside("pixels in [0, 1]").mean():.0% }} of
 # those layers lie inside.**
 #
-# - What moves the fixed point or removes it is not forgiven. Inputs only start away from it, and the fixed
-#   point attracts. The first layers still train on a wrong scale.
+# - Whatever moves or removes the fixed point does lasting harm. Wrong inputs only start away from it, and the
+#   fixed point attracts. The first layers still train on a wrong scale.
 # - **Batch normalisation** does not spoil mean and standard deviation. It sets them by force, whatever the
 #   initialiser; SELU's two numbers are idle then.
-# - **Alpha dropout** keeps both perfectly, and in layer 100 only {{ abs(share["alpha dropout 20%"]):.1% }} of the
-#   variance is due to the image: the rest is its own noise. Use it in the last layers, not in all of them.
+# - **Both kinds of dropout** leave nothing of the image in layer 100 ({{ abs(share["alpha dropout 20%"]):.1%}} and
+#   {{ abs(share["ordinary dropout 20%"]):.1% }} of the variance, which is 0 within the noise), although alpha dropout keeps mean and
+#   standard deviation perfectly: the rest is its own noise. Use it in the last layers, not in all of them.
+# - **The gradient** is no fixed point. With all conditions kept it grows {{ back["all kept"]:.0f }}-fold on its way down;
+#   alpha dropout in every layer leaves {{ back["alpha dropout 20%"]:.0e }} of it.
 # - Keras' default, Glorot uniform, breaks nothing in square layers: with $n_\text{in} = n_\text{out}$ its
 #   variance *is* LeCun's. In the first and the last layer it differs.
 
@@ -727,8 +742,8 @@ ck.prove("With all conditions kept the gradient grows, but less than a thousandf
 # ## 9 · GELU, Swish, Mish: the smooth ones
 #
 # **GELU** multiplies $z$ by the probability that a standard normal number is below $z$. **Swish** has a
-# sigmoid in its place, and $\beta$ to set or to learn. You may read that GELU is "convex and monotonic
-# like the others". **Predict first:** where is GELU's lowest point, and where does it bend the other way?
+# sigmoid in its place, and $\beta$ to set or to learn. Both dip below 0
+# (section 2). **Predict first:** where is GELU's lowest point, and where does its curve bend the other way?
 # And which of the two does **Mish** resemble, Swish or GELU?
 
 # %%
@@ -779,7 +794,7 @@ ck.prove("β = 0 makes Swish the line z/2, a huge β makes it ReLU",
 
 # %% [markdown]
 # **GELU is lowest at z = {{ lowest.x:.2f }}, where it gives {{ lowest.fun:.3f }}, and bends the other way at
-# ±1.41: it is neither monotonic nor convex, and nor are Swish and Mish.** Its second derivative is
+# ±1.41: it is neither monotonic nor convex, although you may read that it is both.** Its second derivative is
 # $(2 - z^2)\,\varphi(z)$, with the density $\varphi$ of the normal distribution.
 #
 # **Mish is Swish below 0 (at most {{ from_swish["below 0"]:.2f }} apart) and nearly GELU above 0 (at most
@@ -830,11 +845,13 @@ for _ in range(15):
         began = time.perf_counter()
         run(x, W)
         seconds[which] = min(seconds[which], time.perf_counter() - began)
-cost = {name: seconds[name, True] / seconds["relu", True] for name in functions}
+ahead, cost = ({name: seconds[name, back] / seconds["relu", back] for name in functions}
+               for back in (False, True))  # fmt: skip
 
 # %% tags=["plot", "claim"]
-ck.show(ck.plotting.bars(cost, form=".2f", title="What a layer costs with each activation function",
-                         xlabel="time forward and back, as a multiple of ReLU's layer"))  # fmt: skip
+for multiple, way in ((ahead, "forward"), (cost, "forward and back")):
+    ck.show(ck.plotting.bars(multiple, form=".2f", title=f"What a layer costs, {way}",
+                             xlabel=f"time {way}, as a multiple of ReLU's layer"))  # fmt: skip
 
 told = ", ".join(f"{name} {1e3 * seconds[name, False]:.1f} and {1e3 * seconds[name, True]:.1f} ms"
                  for name in functions)  # fmt: skip
@@ -844,9 +861,10 @@ ck.prove("A layer with Mish takes longer than one with ReLU", cost["mish"] > 1.0
          f"{cost['mish']:.2f} times")  # fmt: skip
 
 # %% [markdown]
-# **A layer of 100 units takes {{ cost["gelu"]:.1f }} times as long with GELU as with ReLU,
-# {{ cost["swish"]:.1f }} times with Swish, {{ cost["mish"]:.1f }} times with Mish; the product $xW$
-# alone (`linear`) takes {{ cost["linear"]:.1f }}.** With more inputs the product grows and the function does
+# **Forward and back, a layer of 100 units takes {{ cost["gelu"]:.2f }} times as long with GELU as with ReLU,
+# {{ cost["swish"]:.2f }} times with Swish, {{ cost["mish"]:.2f }} times with Mish; the product $xW$ alone
+# (`linear`) {{ cost["linear"]:.2f }}. Forward alone, as in a prediction, it is {{ ahead["gelu"]:.2f }},
+# {{ ahead["swish"]:.2f }}, {{ ahead["mish"]:.2f }} and {{ ahead["linear"]:.2f }}.** With more inputs the product grows and the function does
 # not, so the ratios fall. These are ratios of one machine; measure yours where a prediction has to be quick.
 
 # %% [markdown]
@@ -854,8 +872,8 @@ ck.prove("A layer with Mish takes longer than one with ReLU", cost["mish"] > 1.0
 #
 # A net of {{ hidden }} hidden layers of 50 units on standardised pixels, trained by Adam with He's weights
 # (LeCun's for SELU) and the same batches in the same order for all. Each function gets the learning rate that
-# suits it, found by the same search: one training for each rate with a seed of its own, and the list grows
-# where its end is best.
+# suits it, found by the same search: each rate is tried once, with a seed that the race does not use, and
+# where the best rate is the first or the last of the list, the list is made longer.
 # (In the profile `quick` only three start, with 5 layers; in `full` the net has 20.)
 #
 # **Predict first:** which one ends lowest? Will it lead by more than the luck of the seeds?
@@ -905,7 +923,8 @@ ck.prove("Each layer has learned a β of its own",
 # %% [markdown]
 # **{{ first }} ends lowest, at {{ means[first]:.2f }}, {{ last_one }} highest, at {{ means[last_one]:.2f }}; the seeds of
 # one function have a standard deviation of {{ spread:.2f }}.** All of them train {{ hidden }} layers.
-# {{ race.verdict("val_loss").text }} Whoever compares one run of each may find another order next time.
+# {{ race.verdict("val_loss").text }} (A function whose runs scatter widely may lie further off and still not
+# be told apart.) Whoever compares one run of each may find another order next time.
 #
 # One thing is known before any training: He's factor 2 makes up for what *ReLU* takes, half of the mean square.
 # Behind one layer with He's weights GELU keeps {{ passed["gelu"]:.0% }} of it and Swish {{ passed["swish"]:.0% }}, so
@@ -987,7 +1006,8 @@ ck.prove("One PReLU object in two places has one set of 8 slopes", extra == 8, f
 # - **SELU with Keras' default initialiser, He, ordinary dropout or a skip connection.** Nothing warns you;
 #   section 8 shows what you lose.
 # - **`training=True` left on for RReLU** at prediction: every call gives another answer.
-# - **One PReLU object in two places** is one layer with {{ extra }} slopes, not two layers. Make one for each place.
+# - **One PReLU object in two places** is one layer with {{ extra }} slopes, not two layers. Make one for each place
+#   (`ck.models.mlp` makes a copy for each layer).
 # - **PReLU behind a convolution** has one slope for each *pixel*; `shared_axes=[1, 2]` gives one for each
 #   channel.
 # - **"SELU makes batch normalisation needless"** holds for plain stacks of dense layers only.
@@ -1003,7 +1023,8 @@ ck.prove("One PReLU object in two places has one set of 8 slopes", extra == 8, f
 # ## Recap
 #
 # - Without a curve between them, layers collapse into one.
-# - A ReLU unit is dead if it is 0 for every sample. Long steps kill; only layers below that learn revive.
+# - A ReLU unit is dead if it is 0 for every sample. Long steps kill it; only learning in the layers below
+#   can bring it back.
 # - A kink makes descent swing, a mean above 0 drowns the image in what all have in common: hence ELU and SELU.
 # - SELU keeps mean 0 and variance 1 over 100 layers; five broken conditions end that, wrong inputs heal.
 # - GELU, Swish and Mish are smooth, dip below 0 and are neither convex nor monotonic.
