@@ -121,8 +121,8 @@ ck.prove("Where the sigmoid is saturated, its slope is less than a fifth of that
 
 # %% [markdown]
 # **The sigmoid's slope is at most {{ peak:.2f }}, so ten in a row let through at most
-# {{ pow(peak, 10):.1e }}, one millionth.** It is below {{ outside:.3f }} where the output lies within 0.05 of
-# 0 or 1: there the sigmoid is **saturated**. But these are the slopes alone. Between two activations
+# {{ pow(peak, 10):.1e }}, one millionth.** It is at most 0.0475 (0.05 × 0.95) where the output lies within
+# 0.05 of 0 or 1: there the sigmoid is **saturated**. But these are the slopes alone. Between two activations
 # there are weights, and weights can make up for a small slope, or overdo it. So look at real layers.
 
 # %% [markdown]
@@ -131,7 +131,8 @@ ck.prove("Where the sigmoid is saturated, its slope is less than a fifth of that
 # A classic experiment (Saitoh, 2016, in the spirit of Glorot and Bengio, 2010): 1,000 random inputs, each
 # of 100 numbers with mean 0 and variance 1, go up through five layers of 100 units. Nothing is trained.
 # The weights are drawn from a normal distribution with mean 0; only its standard deviation (std) changes.
-# What a unit adds up, $z = xW$, is its **pre-activation**; what it passes on is its output $f(z)$.
+# What a unit adds up, $z = xW$, is its **pre-activation**; what it passes on is its output $f(z)$. Beside the
+# sigmoid, $f$ is tanh, which runs from −1 to 1, and **ReLU**, $\max(0, z)$.
 
 
 # %%
@@ -192,13 +193,14 @@ ck.prove("Std 1/√n: hardly any output is saturated", good < 0.05, f"at most {g
 
 # %% [markdown]
 # **With weights of std 1, {{ ends["std 1"].mean():.0% }} of all outputs are saturated; with std 0.01 they
-# are all 0.5, give or take {{ spread["std 0.01"][:, -1].mean():.3f }}; with std $1/\sqrt n$ neither
-# happens.** A pre-activation is a sum of $n = 100$ terms, so for inputs of std 1 its std is about
-# $\sqrt{100} = 10$ times that of the weights.
+# are all 0.5, give or take {{ spread["std 0.01"][:, 0].mean():.3f }} in layer 1 and
+# {{ spread["std 0.01"][:, -1].mean():.3f }} in layer 5; with std $1/\sqrt n$ neither happens.** A pre-activation
+# is a sum of $n = 100$ independent terms, and variances of independent terms add up: for inputs of std 1 its
+# std is about $\sqrt{100} = 10$ times that of the weights.
 #
 # - **Std 1**: the sigmoid gets numbers far from 0 and answers with 0 or 1.
-# - **Std 0.01**: every unit answers 0.5 to every input. All units of a layer do nearly the same, as if
-#   it had one. (With weights that are exactly alike this is forever:
+# - **Std 0.01**: every unit answers nearly 0.5 to every input; the differences between inputs are tiny, and
+#   tinier in each layer. (With weights that are exactly alike, units are copies of each other for ever:
 #   [lesson 02](02_weight_initialisation.ipynb).)
 # - **Std $1/\sqrt n$**: the $\sqrt n$ of the sum is divided out. But look at the bottom row from left to
 #   right: a smooth hill falls apart into spikes. Section 4 says what they are.
@@ -208,7 +210,7 @@ ck.prove("Std 1/√n: hardly any output is saturated", good < 0.05, f"at most {g
 # Choose the weights' std, the depth and the activation. Above: the outputs, as in the picture you just
 # saw. Below: an error comes in at the top of the net; how much of it gets down to each layer? (Section 5
 # says how it travels.) Find a std for which the last histogram *and* the lower curve stay in shape. For
-# which activation is there none?
+# which activation is there none? (Section 7 has the answer.)
 
 
 # %% tags=["helper"]
@@ -245,7 +247,7 @@ ck.widgets.explore(
     "layer on a log axis, for the chosen std of the weights, depth and activation.",
     weight_std=(0.003, 3.0, 0.1, "log"),
     depth=(1, 30, 10),
-    activation=["sigmoid", "tanh", "ReLU"],
+    activation=["tanh", "sigmoid", "ReLU"],
 )
 
 # %% [markdown]
@@ -330,23 +332,24 @@ ck.prove("The explorer's activations and slopes are those written out here", awa
 # is saturated already.** In *every* layer the sums are far wider than what goes in, but sigmoid and tanh
 # squash them, and the next layer starts again from outputs below 1. Only ReLU, which does not squash,
 # grows without limit, {{ factor["ReLU", 1.0].mean():.1f }}-fold a layer: a signal that **explodes**. With std 0.01
-# tanh's and ReLU's signal shrinks about tenfold a layer: it **vanishes**. (The sigmoid's numbers stay, but look
-# at section 4.) Whatever the activation, $1/\sqrt n$ is
-# about right. ReLU still loses a steady factor; lesson 02 finds the number that is missing.
+# tanh's signal shrinks {{ 1 / factor["tanh", 0.01].mean():.0f }}-fold a layer and ReLU's
+# {{ 1 / factor["ReLU", 0.01].mean():.0f }}-fold: it **vanishes**. For tanh $1/\sqrt n$ is about right. ReLU still
+# loses a steady factor; lesson 02 finds the number that is missing. The sigmoid's numbers look right with
+# every std, and are not: section 4.
 
 # %% [markdown]
 # ## 4 · A mean of 0.5: bias shift
 #
 # tanh has the shape of a sigmoid, stretched and moved: $\tanh z = 2\sigma(2z) - 1$. Its slope at 0 is 1
-# and not 1/4; its mean is 0 and not 0.5. What does each of the two do? A mean of 0.5 splits the next
+# and not 1/4; its mean is 0 and not 0.5. Which of the two differences matters? A mean of 0.5 splits the next
 # layer's pre-activation:
 #
 # $$\sum_i w_i x_i = \underbrace{0.5 \sum_i w_i}_{\text{the same for every input}} +
 # \sum_i w_i (x_i - 0.5)$$
 #
 # with $x_i$ the inputs of the unit and $w_i$ its weights. The first part acts as a bias that nobody
-# asked for: **bias shift** (편향 이동). Only the second part knows anything about the input. How much it
-# varies is the unit's **response**: the std over the inputs, here of the pre-activation.
+# asked for (the bias part): **bias shift** (편향 이동). Only the second part knows anything about the input.
+# How much it varies is the unit's **response**: the std over the inputs, here of the pre-activation.
 #
 # Four activations separate the two causes: each slope with each mean. **Predict first:** ten layers,
 # weights of std $1/\sqrt n$. In which of the four does the response fade? In which does the bias part
@@ -392,12 +395,12 @@ ck.prove("In the tenth layer of sigmoids next to nothing is due to the input",
 
 # %% [markdown]
 # **In the tenth layer of sigmoids {{ from_input[both_causes][:, -1].mean():.0e }} of the variance is due to the
-# input, and it takes both causes.** The mean adds a constant to every layer, and a constant does not
-# fade. The slope of 1/4 fades everything else, to {{ response[both_causes][:, -1].mean():.0e }}. Without the mean
-# ($\sigma - 0.5$) all that is left comes from the input, but it is as tiny; with the mean but slope 1
-# ($\tanh + 0.5$) the response is {{ response[only_mean][:, -1].mean():.2f }}, a share of
-# {{ from_input[only_mean][:, -1].mean():.1% }}. So in the upper layers a sigmoid gives the same answer to
-# every input: the spikes of section 2 are single units. tanh mends both causes; it saturates at both
+# input. The slope kills the response, to {{ response[both_causes][:, -1].mean():.0e }}; the mean alone hides it: with
+# slope 1 ($\tanh + 0.5$) it is {{ response[only_mean][:, -1].mean():.2f }}, but only
+# {{ from_input[only_mean][:, -1].mean():.1% }} of the variance.** For the mean adds a constant to every layer, and a
+# constant does not fade. Without the mean ($\sigma - 0.5$) all that is left comes from the input, but it is as
+# tiny as with it. So in the upper layers a sigmoid gives the same answer to
+# every input: each spike of section 2 is a single unit. tanh mends both causes; it saturates at both
 # ends as before.
 
 # %% [markdown]
@@ -513,8 +516,10 @@ ck.prove("Sigmoid, N(0, 1) loses at least 100 times less than sigmoid, Glorot",
          least > 100 * first_to_last["sigmoid, Glorot"].max(), f"first / last at least {least:.2g}")  # fmt: skip
 
 # %% [markdown]
-# **With Glorot weights ten layers of sigmoids shrink the gradient {{ shrunk:,.0f }}-fold.** The straight
-# line is what "vanishing" looks like: one factor, again and again. And a surprise: sigmoids with N(0, 1),
+# **With Glorot weights nine layers of sigmoids shrink the gradient {{ shrunk:,.0f }}-fold.** The nearly straight
+# line is what "vanishing" looks like: one factor, again and again (the first layer, with its 784 inputs, lies a
+# little off). tanh's first layer has {{ first_to_last["tanh, Glorot"].mean():.1f }} times, ReLU's
+# {{ first_to_last["ReLU, He"].mean():.1f }} times the last one's gradient. And a surprise: sigmoids with N(0, 1),
 # the saturated ones, are said to be the worst. Yet their first layer gets
 # {{ first_to_last["sigmoid, N(0, 1)"].mean():.2g }} of the last one's gradient; it is the *unsaturated* ones
 # whose gradient vanishes. Did you predict that?
@@ -579,8 +584,8 @@ for name, (_, std) in random_nets.items():
 # %% [markdown]
 # There is the answer. With Glorot the weights neither add nor take ($n \cdot \mathrm{Var}(w) = 1$), and
 # the sigmoid's quarter is left. With N(0, 1) the slopes are smaller still on average, but the weights
-# multiply the mean square by 100, and the product happens to be close to 1. If that is luck, it depends
-# on the width:
+# multiply the mean square by 100, and the product happens to be close to 1. If this is luck, it should
+# change with the width:
 
 # %%
 units = np.array([25, 50, 100, 200, 400, 800])
@@ -616,7 +621,8 @@ ck.prove("N(0, 1): 1% of the entries of δ₁ carry clearly more of it than in t
 # **The gain of sigmoids is {{ measured["sigmoid, Glorot"]:.3f }} with Glorot weights, and with N(0, 1)
 # anything from {{ by_width[:, 0].mean():.2f }} (25 units) to {{ by_width[:, -1].mean():.2f }} (800 units).** So
 # "saturated sigmoids make gradients vanish" is right for narrow layers and wrong for wide ones, where they
-# explode. Nor is such a gradient worth much: with N(0, 1) a few units that happen to be unsaturated for
+# explode: $n \cdot \mathrm{Var}(w)$ grows like $n$, the share of unsaturated units falls only like $1/\sqrt n$.
+# Nor is such a gradient worth much: with N(0, 1) a few units that happen to be unsaturated for
 # an image carry it. 1% of the entries of $\delta_1$ hold {{ few:.0% }} of its sum of squares, in the other
 # nets at most {{ others:.0% }}. (These are the $\delta$ of single images. A kernel's gradient also
 # contains the layer's inputs and averages over images whose errors may cancel, so the ratios of section 5
@@ -687,14 +693,14 @@ ck.prove("Where the sigmoid's gradient survives, most of its outputs are saturat
 # vanishing and exploding are one phenomenon, a gain that is not 1, on either side of a narrow passage.** Weights
 # of that size are He's weight initialisation; lesson 02 finds it from the way up.
 #
-# tanh's {{ cross["tanh", "10 layers"]:.2f }} looks alike and is a coincidence of this set-up: its slope is 1
+# tanh's {{ cross["tanh", "10 layers"]:.2f }} looks the same and is a coincidence of this set-up: its slope is 1
 # only near 0. Larger inputs start on flatter slopes and need larger weights
-# ({{ cross["tanh", "10 layers, inputs × 4"]:.2f }}), smaller ones lie on the line
+# ({{ cross["tanh", "10 layers, inputs × 4"]:.2f }}), smaller ones stay where $\tanh z \approx z$
 # ({{ cross["tanh", "10 layers, inputs × 0.25"]:.2f }}). With more layers the input is forgotten, and the
 # passage moves towards 1 ({{ cross["tanh", "40 layers"]:.2f }} with 40 layers): in the limit of wide, deep
 # nets it lies exactly there (Schoenholz and others, 2017). The sigmoid passes at
-# {{ cross["sigmoid", "10 layers"]:.0f }}, where {{ stuck:.0% }} of its outputs are saturated: no std serves
-# both ways, so deep nets have moved to other activations
+# {{ cross["sigmoid", "10 layers"]:.0f }}, where {{ stuck:.0% }} of its outputs are saturated: no std keeps
+# both the signal and the gradient, so deep nets have moved to other activations
 # ([lesson 03](03_activation_functions.ipynb)).
 
 # %% [markdown]
@@ -778,21 +784,22 @@ ck.prove("Its first layer moves at least 20 times less than that of tanh and ReL
 # **Sigmoids with Glorot weights still guess after {{ epochs }} epochs: {{ reached["sigmoid, Glorot"]:.0% }}
 # right, against {{ reached["ReLU, He"]:.0% }} for ReLU with He, and no learning rate from
 # {{ min(race.searched["sigmoid, Glorot"]):.1g }} to {{ tried["sigmoid, Glorot"]:.2g }} helps.** Their first
-# layer has moved by {{ first_moved["sigmoid, Glorot"]:.0e }} of its size: it is the random layer it was, and
-# everything above learns from scrambled images. A larger rate is no way out, since all layers share it, and
+# layer has moved by {{ first_moved["sigmoid, Glorot"]:.0e }} of its size: it is the random layer it was. And the
+# top sees nearly the same signal for every image (section 4), so that it has nothing to learn from; this
+# experiment does not separate the two. A larger rate is no way out, since all layers share it, and
 # the last one's gradient is {{ shrunk:,.0f }} times as large as the first one's.
 #
 # With N(0, 1) the first layer's gradient is not small, and yet the net reaches only
-# {{ reached["sigmoid, N(0, 1)"]:.0% }}. You have met two causes: a few entries that happen to be unsaturated
-# carry the gradient (section 6), and beside huge weights the steps are small: the first layer moved by
+# {{ reached["sigmoid, N(0, 1)"]:.0% }}. Two things may explain it: a few unsaturated entries carry the
+# gradient (section 6), and beside huge weights the steps are small: the first layer moved by
 # {{ first_moved["sigmoid, N(0, 1)"]:.1% }} of its size, that of ReLU with He by
-# {{ first_moved["ReLU, He"]:.0% }}. So three things must be right: how much gradient arrives, how many units
-# share it, and its size beside the weights that it should move.
+# {{ first_moved["ReLU, He"]:.0% }}. So look at three things: how much gradient arrives, how many units share it,
+# and its size beside the weights that it should move.
 
 # %% [markdown]
 # ## Pitfalls
 #
-# ### A ratio of 1 is no proof of health
+# ### One more trap
 #
 # **Predict first:** a ReLU net with weights of std 0.01: the signal vanishes on the way up, the error on the
 # way down. By how much do the gradients of its kernels differ, from the second layer to the tenth?
@@ -815,9 +822,9 @@ smaller = kernel_norms["std 0.01"].max() / kernel_norms["He"].min()
 ck.prove("And yet those of std 0.01 are next to nothing", smaller < 1e-6, f"{smaller:.0e} of He's")
 
 # %% [markdown]
-# Alike in both nets! A kernel's gradient is the signal from below times the error from above. At the bottom
+# Both nets show about the same ratio, so a ratio near 1 is no proof of health. A kernel's gradient is the signal from below times the error from above. At the bottom
 # the error has vanished, at the top the signal, and for ReLU the products are the same. Look at the
-# **size** of the norms too, not only at the ratio of first to last.
+# **size** of the norms too, beside a net that learns, and not only at the ratio of first to last.
 #
 # ### More
 #
@@ -841,12 +848,12 @@ ck.prove("And yet those of std 0.01 are next to nothing", smaller < 1e-6, f"{sma
 # ## Recap
 #
 # - The sigmoid's slope is at most 1/4, near 0 where it is saturated; ten in a row let through a millionth.
-# - Weights of std 1 saturate, of std 0.01 make units alike; about $1/\sqrt n$ keeps a signal of $n$ inputs.
+# - Weights of std 1 saturate, of std 0.01 drown the signal; about $1/\sqrt n$ keeps what tanh gets from $n$ inputs.
 # - A mean of 0.5 adds a constant that stays; a slope of 1/4 fades all that depends on the input.
 # - Gain per layer: root of $n \cdot \mathrm{Var}(w) \cdot \mathrm{E}[f'^2]$; below 1 gradients vanish, above 1
 #   they explode.
-# - Sigmoid with Glorot loses its gradient in ten layers, and training brings nothing back; ReLU with He
-#   keeps it.
+# - Sigmoid with Glorot loses its gradient in nine layers, and {{ epochs }} epochs of training do not bring it
+#   back; ReLU with He keeps it.
 #
 # ## Now practise
 #
