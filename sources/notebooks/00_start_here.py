@@ -2,7 +2,7 @@
 # # 00 Start here
 #
 # Deep networks are easy to write down and hard to train. This course takes one chapter's worth of
-# knowledge, **training deep neural networks**, and lets you see every claim happen on your own
+# knowledge, **training deep neural networks**, and lets you check every claim on your own
 # computer: no GPU, no account, and once it is installed, no network.
 #
 # ## What you will be able to do
@@ -13,11 +13,12 @@
 # - run a lesson, read it, and choose how long it may take;
 # - say which data your results come from;
 # - train a network, and read the pictures of this course;
-# - solve an exercise that answers back.
+# - solve an exercise that checks itself and answers back.
 #
-# **You need** Python with functions and classes, NumPy arrays, and a first acquaintance with neural
-# networks: what a layer, a loss and a gradient are, and that training follows the gradient downhill.
-# If you have once trained a small network with Keras, you are ready.
+# **You need** Python with functions and classes, NumPy arrays, and basic knowledge of neural
+# networks: what a layer, a loss and a gradient are, that training follows the gradient downhill, and that
+# validation images steer your choices while test images are looked at once. If you have ever trained a
+# small network with Keras, you are ready.
 
 # %% [markdown]
 # ## Run a cell
@@ -45,8 +46,8 @@ import numpy as np
 #   away** behind three dots; click them if you are curious, skip them if not.
 # - A line with ✔ is a **claim**: a sentence about what has just happened, with its numbers. If it is
 #   not so on your computer, the cell fails and says why.
-# - The sentence in **bold** after an experiment is its finding. Numbers in the text speak of the run
-#   that is stored in the notebook; yours may differ a little.
+# - The sentence in **bold** after an experiment is its finding. The numbers in the text come from the
+#   run stored in the notebook; yours may differ a little.
 # - Parts marked *optional* can be left out; nothing later needs them.
 #
 # ## Three profiles: how long may it take?
@@ -70,7 +71,7 @@ print(f"profile {lab.profile}: {n:,} training images, {epochs} epochs, {n_seeds}
 # `ck.load` returns images as numbers from 0 to 1 with their labels, split into training, validation and
 # test data. It uses the first of these that is there, and says which:
 #
-# 1. **official**: the original files, checked byte by byte, downloaded once or imported by you;
+# 1. **official**: the original files, checked byte by byte, downloaded once or put there by you;
 # 2. **imported**: the same images from other files, such as a folder of pictures;
 # 3. **embedded**: made by the course itself. Handwritten digits from scikit-learn stand in for MNIST and
 #    Fashion-MNIST, coloured shapes for CIFAR-10.
@@ -98,7 +99,8 @@ for name in [each.name for each in real] + list(made_here):
 # A net with two hidden layers learns to read digits. **Predict first:** guessing is right one time in
 # ten. How often is the net right after a few seconds of training, on images that it has never seen?
 #
-# `ck.fit` trains a compiled Keras model like `model.fit`, several times as fast on small nets.
+# `ck.fit` trains a compiled Keras model like `model.fit`, only faster on small nets. The optimizer `nadam` is
+# the subject of lesson 08, the starting weights `he_normal` that of lesson 02.
 
 # %%
 data = ck.load("mnist").subset(n)
@@ -131,13 +133,14 @@ ck.prove("After training it reads most images that it has never seen", after > 0
          f"{after:.1%} right")  # fmt: skip
 
 # %% [markdown]
-# **The untrained net is right on {{ before:.0% }} of the images, the trained one on {{ after:.1% }}.** Your
-# installation works: it has trained a network.
+# **The untrained net is right on {{ before:.0% }} of the images, the trained one on {{ after:.1% }}.** (Random
+# weights favour some classes, so guessing is not exactly one in ten.) Your installation works: it has trained a network.
 #
 # But that was one run. Another **seed**, that is other random starting weights and another order of the
 # images, gives another number. So this course repeats what it compares: `ck.compare` trains each variant
 # with several seeds, the same for all variants. **Predict first:** how far apart do {{ n_seeds }} seeds
-# end? And is the accuracy on the training images higher from the first epoch on?
+# end? And which is higher after the first epoch, the accuracy on the training images or on the validation
+# images?
 
 # %%
 runs = ck.compare({"two hidden layers": build}, data, epochs=epochs, seeds=n_seeds)
@@ -176,16 +179,19 @@ ck.prove("In the first epoch the validation accuracy is the higher one, for ever
 # %% [markdown]
 # **The {{ n_seeds }} seeds end between {{ ends.min():.1% }} and {{ ends.max():.1% }} on the validation
 # images.** A line is the mean of the seeds, with a **band** from the lowest to the highest (here it is hardly
-# wider than the line); where results are compared, every run is a marker and the mean a bar. Two methods that lie {{ 100 * np.ptp(ends):.1f }}
-# percentage points apart have shown nothing yet, and the course will not call one of them the winner.
+# wider than the line); where results are compared, every run is a marker and the mean a bar. Luck alone moves a single run by
+# {{ 100 * np.ptp(ends):.1f }} percentage points, so a difference of that size in *one* run shows nothing. A
+# comparison takes the differences seed by seed: only if their mean is clearly not 0 (its 95% confidence
+# interval leaves 0 out) does the course name a winner; otherwise it says that the methods "cannot be told
+# apart", or are "not separable".
 #
-# Epoch 0 is the net before training. In epoch 1 the validation accuracy is
-# {{ 100 * ahead.mean():.0f }} percentage points *above* that of the training, which looks impossible and is not: the training accuracy is a mean over the
-# whole epoch, the first clumsy steps included; the validation images are read at its end.
+# Epoch 0 is the net before training. In epoch 1 validation accuracy is {{ 100 * ahead.mean():.0f }} percentage points
+# *above* training accuracy, which looks impossible and is not: the training accuracy is a mean over the whole
+# epoch, the first clumsy steps included; the validation images are read at its end.
 #
 # ## Exercises that answer back
 #
-# Each lesson has an exercise with the same number, and a solution to look at afterwards (the solutions
+# Each lesson from 01 on has an exercise with the same number, and a solution to look at afterwards (the solutions
 # appear in your folder once you start with `python3 -m coursekit lab --solutions`). In an
 # exercise you replace `...  # your code here` and run the check below it. A check tries what you wrote
 # on fresh inputs and says *correct*, *wrong* with the reason, *crashed* with the place, or *not
@@ -224,12 +230,12 @@ ex.accuracy(accuracy)
 # |---|---|---|
 # | 01 [Vanishing and exploding gradients](01_vanishing_gradients.ipynb) | why do deep nets learn so badly? | 50 |
 # | 02 [Weight initialisation](02_weight_initialisation.ipynb) | how large should the first weights be? | 55 |
-# | 03 [Activation functions](03_activation_functions.ipynb) | which bend should a unit have? | 55 |
+# | 03 [Activation functions](03_activation_functions.ipynb) | which activation function should a unit have? | 55 |
 # | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 60 |
 # | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 35 |
 # | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 40 |
 # | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 40 |
-# | 08 [Optimizers](08_optimizers.ipynb) | how far to go, and what to remember of the last steps? | 40 |
+# | 08 [Optimizers](08_optimizers.ipynb) | how far should each step go, and should it remember earlier ones? | 40 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 50 |
 # | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 40 |
 # | 11 [Dropout and Monte Carlo dropout](11_dropout.ipynb) | why does it help to switch units off, and how sure is the net? | 40 |
@@ -238,8 +244,8 @@ ex.accuracy(accuracy)
 # | 14 [Review questions](../exercises/14_review_questions.ipynb), an exercise | could you explain it to somebody else? | 60 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #
-# The minutes are those with the code. An exercise takes an hour or a little more. The
-# [glossary](../docs/glossary.md) has every term of the course, with the Korean one and the lesson that
+# The minutes are those with the code; the exercises of lessons 01 to 13 take an hour or a little more each. The
+# [glossary](../docs/glossary.md) has the main terms of the course, with the Korean one and the lesson that
 # treats it; [notation](../docs/notation.md) has the symbols.
 #
 # ## What to do tomorrow
@@ -254,8 +260,8 @@ ex.accuracy(accuracy)
 # - The profile decides how long a lesson computes: `quick`, `standard` or `full`.
 # - `data.source` says whether images are official, imported or embedded.
 # - A line with ✔ is a claim with its numbers; where it does not hold, the cell fails.
-# - A band or a group of markers shows the seeds; a difference within their spread is no finding.
-# - A check answers what you wrote; a hint is one call away.
+# - A band or a group of markers shows the seeds; a winner is named only where the seeds separate it.
+# - A check tells you what is right or wrong in what you wrote; a hint is one call away.
 
 # %% [markdown]
 # ## Now practise
