@@ -730,7 +730,7 @@ ck.prove("With all conditions kept the gradient grows, but less than a thousandf
 #   fixed point attracts. The first layers still train on a wrong scale.
 # - **Batch normalisation** does not spoil mean and standard deviation. It sets them by force, whatever the
 #   initialiser; SELU's two numbers are idle then.
-# - **Both kinds of dropout** leave nothing of the image in layer 100 ({{ abs(share["alpha dropout 20%"]):.1%}} and
+# - **Both kinds of dropout** leave nothing of the image in layer 100 ({{ abs(share["alpha dropout 20%"]):.1% }} and
 #   {{ abs(share["ordinary dropout 20%"]):.1% }} of the variance, which is 0 within the noise), although alpha dropout keeps mean and
 #   standard deviation perfectly: the rest is its own noise. Use it in the last layers, not in all of them.
 # - **The gradient** is no fixed point. With all conditions kept it grows {{ back["all kept"]:.0f }}-fold on its way down;
