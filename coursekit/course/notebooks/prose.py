@@ -40,6 +40,24 @@ def question(expression: str) -> str:
     return f"f'''{{ {expression}}}'''"  # the space: an expression may begin with a brace
 
 
+def misspelt(cell: NotebookNode) -> list[str]:
+    """Return the expressions of a text cell that are no Python: known before anything runs.
+
+    >>> from nbformat.v4 import new_markdown_cell
+    >>> misspelt(new_markdown_cell("It is {{ loss:.2f }} and {{ loss[1:.2f }}."))
+    ['loss[1:.2f']
+    """
+    return [each for each in asked(cell) if not _is_python(question(each))]
+
+
+def _is_python(code: str) -> bool:
+    try:
+        compile(code, "<text>", "eval")
+    except SyntaxError:
+        return False
+    return True
+
+
 def written(cell: NotebookNode) -> str:
     """Return a cell's text as its author wrote it."""
     return cell.metadata.get("coursekit", {}).get("text", cell.source)

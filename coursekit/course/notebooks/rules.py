@@ -14,7 +14,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from coursekit.base.environment import ROOT
-from coursekit.course.notebooks import form
+from coursekit.course.notebooks import form, prose
 from coursekit.course.notebooks.cells import headings, named, tags, texts, where
 
 HEADINGS = ("What you will be able to do", "Recap", "Now practise", "Further reading")
@@ -56,6 +56,8 @@ def _cell(nb: NotebookNode, index: int, kind: str) -> Iterator[str]:
             yield f"{here}: has the tag claim but asserts nothing."
     elif _NO_ALT.search(cell.source):
         yield f"{here}: has a picture without alternative text."
+    for expression in prose.misspelt(cell):
+        yield f"{here}: {{{{ {expression} }}}} cannot be filled in: expected a Python expression."
     for path in _paths_in(cell.source, machine_paths()):
         yield f"{here}: holds {path}, a path of one machine."
 

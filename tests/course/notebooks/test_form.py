@@ -110,6 +110,15 @@ def test_an_expression_that_fails_stops_the_build_with_the_cell(course, expressi
     assert not (course.root / LABEL).exists()
 
 
+def test_what_is_no_python_is_told_before_anything_runs(course, monkeypatch):
+    monkeypatch.setattr(build, "execute", lambda *_, **__: pytest.fail("the lesson was run"))
+    source = course.lesson(LESSON.replace("add(one, one):.1f", "add(one, one]:.1f"))
+    with pytest.raises(
+        NotebookError, match=r'text cell 3 under "1 · The sum".*a Python expression'
+    ):
+        build.build_source(course.root, source)
+
+
 def test_helpers_plots_and_claims_are_folded_and_do_not_count(course):
     built(course)
     nb = stored(course)
