@@ -151,7 +151,7 @@ def _ahead_of(rival: _Rival, level: float) -> str:
 def _few(close: list[_Rival], others: int) -> str:
     if len(close) < 3:
         return " and ".join(rival.name for rival in close)
-    return "all others" if len(close) == others else f"{len(close)} of {others} others"
+    return "any other" if len(close) == others else f"{len(close)} of {others} others"
 
 
 def _listed(close: list[_Rival], level: float) -> str:
