@@ -55,7 +55,9 @@ def compare(
     Args:
         variants: name -> function that returns a new compiled model. It is called without
             arguments, or with the learning rate if it asks for one (to make a schedule from it).
-        data: has `x_train`, `y_train`, `x_valid`, `y_valid`: what `ck.load` gives.
+        data: has `x_train`, `y_train`, `x_valid`, `y_valid`: what `ck.load` gives. Or a function of
+            the seed that returns it, where the runs are to differ in the data too, such as
+            `lambda seed: data.subset(50, seed)`; all variants get the same for a seed.
         epochs: of each run.
         batch_size: rows in one step.
         seeds: how many runs of each variant, at least 1.
@@ -107,32 +109,31 @@ class _Trial:
     """How each run is trained: the data, the budget, the callbacks."""
 
     def __init__(self, data: Any, epochs: int, batch_size: int, callbacks: dict[str, Callbacks]):
-        self.x, self.y = data.x_train, data.y_train
-        self.validation = (data.x_valid, data.y_valid)
+        self.data = data if callable(data) else lambda seed: data
         self.epochs, self.batch_size, self.callbacks = epochs, batch_size, callbacks
-        self.steps = math.ceil(len(self.x) / batch_size)
         self.done: Callable[[], Any] = lambda: None
 
     def run(self, trainee: Trainee, seed: int, rate: float | None) -> dict[str, np.ndarray]:
         """Return each metric's values, shape (epochs,): NaN after a divergence or an early stop."""
-        model = trainee.start(seed, rate)
+        data, model = self.data(seed), trainee.start(seed, rate)
         make = self.callbacks.get(trainee.name, list)
         callbacks = make(rate) if required_arguments(make) else make()
         with contextlib.redirect_stdout(io.StringIO()):  # a divergence is told by the result
             history = fit(
                 model,
-                self.x,
-                self.y,
+                data.x_train,
+                data.y_train,
                 epochs=self.epochs,
                 batch_size=self.batch_size,
-                validation_data=self.validation,
+                validation_data=(data.x_valid, data.y_valid),
                 callbacks=callbacks,
                 verbose=0,
                 seed=seed,
             )
         self.done()
         diverged = history.diverged_at is not None
-        whole = (history.diverged_at - 1) // self.steps if diverged else self.epochs
+        steps = math.ceil(len(data.x_train) / self.batch_size)
+        whole = (history.diverged_at - 1) // steps if diverged else self.epochs
         metrics = {}
         for metric, values in history.history.items():
             metrics[metric] = np.full(self.epochs, np.nan)

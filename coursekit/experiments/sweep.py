@@ -73,7 +73,8 @@ def sweep(
         variants: name -> function that returns a new compiled model. It is given the knob's value
             if it asks for an argument (and then the learning rate, if it asks for a second one).
         data: what `ck.compare` takes, or a function of the knob's value that returns it, such as
-            `lambda n: data.subset(n)` for the number of labels.
+            `lambda n: data.subset(n)` for the number of labels (which may return a function of the
+            seed in its turn).
         over: the knob's name and its values. A knob called "batch_size" sets the batch size.
         batch_size: rows in one step, where the knob is another one.
         options: what `ck.compare` takes: `epochs`, `seeds`, `rates`, `choose_by`, `callbacks`.

@@ -40,7 +40,15 @@ ex = ck.exercise(6)
 # - predicts exactly as the original and shares no weights with it;
 # - has its first `n_frozen` layers that count frozen, and all others trainable.
 #
-# The original stays as it is, its `trainable` flags included.
+# `n_frozen` goes from 0 to the number of layers that count; then all are frozen. The original stays as it
+# is, its `trainable` flags included. For a model with the layers below and `n_frozen=2` a right answer gives
+#
+# | layer | counts | `trainable` in the copy |
+# |---|---|---|
+# | `conv1` | yes | False |
+# | `flatten` | no | either |
+# | `hidden` | yes | False |
+# | `output` | yes | True |
 
 
 # %% tags=["task:copy_and_freeze"]
@@ -115,14 +123,15 @@ ex.moved_layers(moved_layers)
 #
 # Train the `model` you are given (not a copy) in two phases:
 #
-# 1. the first `n_frozen` layers that count are frozen, the others learn: `epochs[0]` epochs with the
+# 1. the first `n_frozen` layers that count are frozen (never all of them), the others learn: `epochs[0]` epochs with the
 #    learning rate `rates[0]`;
 # 2. all layers learn: `epochs[1]` epochs with the learning rate `rates[1]`.
 #
 # In both phases use a new SGD optimizer with momentum 0.9, the loss
 # `"sparse_categorical_crossentropy"`, and the whole data in each step (`batch_size=len(x)`, so that the
 # result does not depend on the shuffling). Some layers of the model may come frozen, others not: set
-# every flag yourself. `model.fit(..., verbose=0)` is fine here.
+# every flag yourself, layer by layer: `model.trainable = True` changes nothing where the model's own flag
+# is True already, however many of its layers are frozen. `model.fit(..., verbose=0)` is fine here.
 
 
 # %% tags=["task:two_phases"]
@@ -196,7 +205,7 @@ def build(n_classes, seed):
         keras.layers.MaxPooling2D(),
         keras.layers.Conv2D(32, 3, activation="relu", name="conv2"),
         keras.layers.Flatten(),
-        keras.layers.Dense(32, activation="relu", name="dense"),
+        keras.layers.Dense(32, activation="relu", name="hidden"),
         keras.layers.Dense(n_classes, activation="softmax", name="output"),
     ])  # fmt: skip
 
@@ -252,7 +261,7 @@ if all(map(ex.is_correct, ("copy_and_freeze", "new_output", "two_phases", "choos
     fig, ax = plt.subplots()
     ck.plotting.band(ax, range(4), accuracies, "mean and range over seeds")
     ax.axvline(chosen, color=ck.plotting.COLORS[1], linestyle="--", label="your choice")
-    ax.set_xticks(range(4), ["0\nnone", "1\nconv1", "2\nconv2", "3\ndense"])
+    ax.set_xticks(range(4), ["0\nnone", "1\nconv1", "2\nconv2", "3\nhidden"])
     ax.set(xlabel="k, and the last layer reused", ylabel="validation accuracy of B, 40 labels",
            title=f"Your rule reuses {chosen} layers")  # fmt: skip
     ax.legend()

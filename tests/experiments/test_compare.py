@@ -103,6 +103,29 @@ def test_a_best_rate_at_an_end_makes_the_list_longer_until_it_is_inside(rates):
     assert set(rates) <= set(found)
 
 
+def test_data_may_follow_the_seed_the_same_for_every_variant():
+    asked = []
+
+    def drawn(seed):
+        asked.append(seed)
+        rows = np.random.default_rng(seed).permutation(64)[:32]
+        return types.SimpleNamespace(
+            x_train=X[rows], y_train=Y[rows], x_valid=X[64:], y_valid=Y[64:]
+        )
+
+    budget = {"epochs": 2, "batch_size": 16}
+    runs = compare({"a": net, "b": net}, drawn, rates=(0.03, 0.1, 0.3), seeds=2, **budget)
+    assert set(asked) == {SEARCH_SEED, *runs.seeds}
+    np.testing.assert_array_equal(runs.history["a"]["loss"], runs.history["b"]["loss"])
+    assert runs.searched["a"] == runs.searched["b"]
+    for row, seed in enumerate(runs.seeds):
+        part = drawn(seed)
+        keras.utils.set_random_seed(seed)
+        model = net(rate=runs.rates["a"])
+        alone = fit(model, part.x_train, part.y_train, seed=seed, verbose=0, **budget).history
+        np.testing.assert_allclose(runs.history["a"]["loss"][row], alone["loss"], rtol=1e-5)
+
+
 def test_another_metric_may_choose_the_rate():
     runs = run({"a": net}, rates=(1e-4, 0.1, 0.3), choose_by="val_accuracy", seeds=1)
     assert runs.searched["a"][runs.rates["a"]] == max(runs.searched["a"].values())
