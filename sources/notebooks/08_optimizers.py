@@ -510,7 +510,7 @@ right.grid(visible=False)
 right.set(
     xlabel="learning rate (log scale)",
     ylabel="β",
-    title="Only with momentum: the better minimum (blue)",
+    title="Blue: ends in the better minimum",
 )
 ck.show(
     fig,
@@ -963,7 +963,7 @@ def draw_race(ground, rate, beta, steps):
         left.plot(*path.T, ".-", color=COLORS[i], linewidth=1, markersize=3, label=name)
         right.semilogy(heights, **ck.plotting.line_kw(i), label=name)
     left.set_title(f"{ground}, rate {rate:.2g}, β = {beta:.2g}")
-    right.set(xlabel="step", ylabel="f above the minimum (log, cut)", title="Lower is better")
+    right.set(xlabel="step", ylabel="f − minimum (log, cut)", title="Lower is better")
     fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return fig
 
