@@ -232,10 +232,10 @@ ex.accuracy(accuracy)
 # | 02 [Weight initialisation](02_weight_initialisation.ipynb) | how large should the first weights be? | 55 |
 # | 03 [Activation functions](03_activation_functions.ipynb) | which activation function should a unit have? | 55 |
 # | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 60 |
-# | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 35 |
-# | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 40 |
-# | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 40 |
-# | 08 [Optimizers](08_optimizers.ipynb) | how far should each step go, and should it remember earlier ones? | 40 |
+# | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 55 |
+# | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 55 |
+# | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 55 |
+# | 08 [Optimizers](08_optimizers.ipynb) | how far should each step go, and should it remember earlier ones? | 65 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 50 |
 # | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 40 |
 # | 11 [Dropout and Monte Carlo dropout](11_dropout.ipynb) | why does it help to switch units off, and how sure is the net? | 40 |
