@@ -232,7 +232,7 @@ ex.accuracy(accuracy)
 # | 02 [Weight initialisation](02_weight_initialisation.ipynb) | how large should the first weights be? | 55 |
 # | 03 [Activation functions](03_activation_functions.ipynb) | which activation function should a unit have? | 55 |
 # | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 60 |
-# | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 55 |
+# | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 60 |
 # | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 55 |
 # | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 55 |
 # | 08 [Optimizers](08_optimizers.ipynb) | how far should each step go, and should it remember earlier ones? | 65 |
