@@ -81,6 +81,7 @@ def test_git_leaves_the_line_ends_of_text_alone_on_every_system():
 def test_line_ends_of_windows_make_no_difference(elsewhere, tmp_path):
     for path in (
         "sources/notebooks/05_gradient_clipping.py",
+        "sources/figures/unrolled_rnn.svg",
         "notebooks/05_gradient_clipping.ipynb",
     ):
         text = (elsewhere / path).read_bytes()
