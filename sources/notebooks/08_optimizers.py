@@ -333,8 +333,10 @@ ck.widgets.explore(
 # $$\begin{aligned}
 # \theta'^+ &= \theta^+ + \beta m^+ = \theta + m^+ + \beta m^+ \\
 # &= (\theta' - \beta m) + m^+ + \beta m^+ \\
-# &= \theta' + \beta m^+ - \eta\, \nabla L(\theta') \qquad \text{because } m^+ - \beta m = -\eta\, \nabla L(\theta')
+# &= \theta' + \beta m^+ - \eta\, \nabla L(\theta')
 # \end{aligned}$$
+#
+# The last line uses $m^+ - \beta m = -\eta\, \nabla L(\theta')$.
 #
 # **Predict first:** in the valley of section 1, with the same rate and β = 0.9, who swings less? And who
 # needs fewer steps if *each* gets its best rate and β, as in section 2?
