@@ -76,6 +76,24 @@ def test_what_tasks_need_of_the_given_cells_is_run():
     assert "comparison" in tasks(cells)
     sources = "\n".join(cell.source for cell in cells)
     assert "x_test" in sources
+    for net in ("baseline", "batch_norm", "selu", "alpha_dropout"):  # a function puts them there
+        assert f'study("{net}"' in sources
+
+
+@pytest.mark.parametrize(
+    ("source", "changes"),
+    [
+        ("def f(a): kept[a] = 1", {"f": {"kept"}}),
+        ("def f(kept): kept[0] = 1", {}),
+        ("def f():\n    kept = {}\n    kept[0] = 1", {}),
+        ("def f(): net.layers[0].rate = 1; kept['a']['b'] += 1", {"f": {"net", "kept"}}),
+        ("def f(): return kept[0]", {}),
+        ("kept[0] = 1", {}),
+        ("def f(:", {}),
+    ],
+)
+def test_what_a_function_changes(source, changes):
+    assert reading.changed_by_calls(source) == changes
 
 
 def test_a_changed_check_does_not_matter_in_any_form():

@@ -10,7 +10,7 @@ import ast
 import json
 import re
 import symtable
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,14 +104,16 @@ def plan(nb: dict[str, Any], master: Master) -> list[Cell]:
     """Return the cells to be run, in order.
 
     All that the learner wrote is run, and of what the notebook gave only that which these and the
-    tasks need: no experiment, and no check. A given cell comes from the master, followed by the
-    learner's version of it where that is another one.
+    tasks need: no other experiment, and no check. A given cell comes from the master, followed by
+    the learner's version of it where that is another one.
     """
     cells = _all(nb, master)
     wanted = {name for task in master.tasks for name in task.names}
+    changes = {name: what for cell in cells for name, what in changed_by_calls(cell.source).items()}
     kept: list[Cell] = []
     for cell in reversed(cells):
-        if cell.written or cell.defines & wanted or cell.label == "setup":
+        defines = cell.defines.union(*(changes.get(name, ()) for name in cell.uses))
+        if cell.written or defines & wanted or cell.label == "setup":
             kept.append(cell)
             wanted |= cell.uses
     return kept[::-1]
@@ -220,13 +222,7 @@ def names(text: str) -> tuple[frozenset[str], frozenset[str]]:
         return frozenset(), frozenset()
     symbols = table.get_symbols()
     defines = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-            base: Any = node
-            while isinstance(base, (ast.Attribute, ast.Subscript)):
-                base = base.value
-            if isinstance(base, ast.Name):
-                defines.add(base.id)
+    defines |= _stored_into(ast.walk(tree))
     uses = {s.get_name() for s in symbols if s.is_referenced()}
     changed = (node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign))
     uses |= {target.id for target in changed if isinstance(target, ast.Name)} & defines
@@ -236,6 +232,42 @@ def names(text: str) -> tuple[frozenset[str], frozenset[str]]:
         uses |= {s.get_name() for s in scope.get_symbols() if s.is_global() and s.is_referenced()}
         inner += scope.get_children()
     return frozenset(defines), frozenset(uses)
+
+
+def changed_by_calls(text: str) -> dict[str, frozenset[str]]:
+    """Return which outer names each function of a cell changes when it is called.
+
+    >>> code = "def train(name): models[name] = made = fit(); made.name = name"
+    >>> {name: sorted(what) for name, what in changed_by_calls(code).items()}
+    {'train': ['models']}
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    found = {}
+    for function in tree.body:
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        nodes = list(ast.walk(function))
+        own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        own |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        if what := frozenset(_stored_into(nodes) - own):
+            found[function.name] = what
+    return found
+
+
+def _stored_into(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the names into whose items or attributes something is put."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+            base: Any = node
+            while isinstance(base, (ast.Attribute, ast.Subscript)):
+                base = base.value
+            if isinstance(base, ast.Name):
+                found.add(base.id)
+    return found
 
 
 def _dict(value: Any) -> dict[str, Any]:
