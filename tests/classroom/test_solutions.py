@@ -10,9 +10,8 @@ from tests.classroom.conftest import stored
 PATIENT = Times(cell=300.0, submission=1800.0)
 
 
-# Exercise 15 asks for trained nets: its solution takes as long as the whole capstone.
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(1, 15))
+@pytest.mark.parametrize("number", range(1, 16))  # 15 trains its nets: minutes
 def test_a_solution_gets_full_marks_without_a_flag(graded, number):
     result = graded(stored("solutions", number), PATIENT)
     assert {t.task: (t.outcome, t.reason) for t in result.tasks if t.outcome != "correct"} == {}
