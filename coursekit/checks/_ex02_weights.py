@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -92,6 +93,20 @@ def check_named(answer: Any) -> None:
             )
 
 
+def named(change: Callable = lambda *settings: settings) -> Callable:
+    """Return an answer to `named_initializer`; `change` makes a mistake of the three settings."""
+    settings = {family.lower(): FAMILIES[family] for family in ("Glorot", "He", "LeCun")}
+
+    def named_initializer(name: str) -> Any:
+        from coursekit.base.keras import keras
+
+        family, kind = name.split("_")
+        kind = "truncated_normal" if kind == "normal" else kind
+        return keras.initializers.VarianceScaling(*change(*settings[family], kind))
+
+    return named_initializer
+
+
 def check_he_avg_dense(answer: Any) -> None:
     """A dense ReLU layer with He's variance on fan_avg, uniform."""
     shapes = (*SHAPES, SHAPES[1])
@@ -106,6 +121,18 @@ def check_he_avg_dense(answer: Any) -> None:
             "Two of your layers start with the same weights. Make a new initialiser for each "
             "layer, and set no seed."
         )
+
+
+def layered(mode: str = "fan_avg", kind: str = "uniform", activation: Any = "relu") -> Callable:
+    """Return an answer to `he_avg_dense`."""
+
+    def he_avg_dense(units: int) -> Any:
+        from coursekit.base.keras import keras
+
+        start = keras.initializers.VarianceScaling(2, mode, kind)
+        return keras.layers.Dense(units, activation, kernel_initializer=start)
+
+    return he_avg_dense
 
 
 def _kernel_of(layer: Any, inputs: int, units: int) -> np.ndarray:
@@ -171,6 +198,20 @@ def check_repair(answer: Any) -> None:
         require_variance(kernels[-1:], "Glorot", "Output layer, before the softmax")
         if any(np.any(each) for each in after[1::2]):
             raise Wrong("After your repair some biases are not 0; they must be.")
+
+
+def repairing(output: str = "glorot_uniform", bias: float = 0.0) -> Callable:
+    """Return an answer to `repair`."""
+
+    def repair(model: Any) -> None:
+        from coursekit.base.keras import keras
+
+        dense = [layer for layer in model.layers if layer.weights]
+        for layer in dense:
+            start = keras.initializers.get(output if layer is dense[-1] else "he_uniform")
+            layer.set_weights([start(layer.kernel.shape), np.full(layer.units, bias)])
+
+    return repair
 
 
 def _twins(sizes: tuple[int, ...], shape: Any, kernel: float | None, bias: float) -> Any:

@@ -12,6 +12,9 @@ from coursekit.checks._ex02_weights import (
     check_repair,
     different_units,
     fan,
+    layered,
+    named,
+    repairing,
 )
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.kit.compare import rng
@@ -72,7 +75,14 @@ function(
         "Keras calls the bell that is cut off `'truncated_normal'`, and it is the one that the "
         "ready-made initialisers use.",
     ),
-)
+    right=named(),
+    mistakes={
+        "`glorot_normal`: a normal distribution is asked for; your weights are uniform.":
+            named(lambda scale, mode, kind: (scale, mode, "uniform")),
+        "`he_normal`: your weights have the variance of Glorot. Which scale and which fan belong "
+        "here?": named(lambda scale, mode, kind: (1, "fan_avg", kind)),
+    },
+)  # fmt: skip
 def named_initializer(answer: Any) -> None:
     """A VarianceScaling object as a function of one of six names."""
     check_named(answer)
@@ -85,7 +95,16 @@ def named_initializer(answer: Any) -> None:
         "The layer is a `keras.layers.Dense`; `activation` and `kernel_initializer` are its "
         "arguments. He's scale stays what it is, only the fan changes.",
     ),
-)
+    right=layered(),
+    mistakes={
+        "Your layer: your weights have the variance of He. Which scale and which fan belong here?":
+            layered(mode="fan_in"),
+        "Your layer: a uniform distribution is asked for; your weights are normal.":
+            layered(kind="truncated_normal"),
+        "Your layer gives the pre-activations themselves: there is no activation.":
+            layered(activation=None),
+    },
+)  # fmt: skip
 def he_avg_dense(answer: Any) -> None:
     """A dense ReLU layer, not yet built, as a function of its number of units."""
     check_he_avg_dense(answer)
@@ -221,7 +240,13 @@ function(
         "The last layer with a kernel is the output; it ends in softmax. Look its initialiser up "
         "in the table.",
     ),
-)
+    right=repairing(),
+    mistakes={
+        "After your repair some biases are not 0; they must be.": repairing(bias=0.1),
+        "Output layer, before the softmax: your weights have the variance of He. Which scale and "
+        "which fan belong here?": repairing(output="he_uniform"),
+    },
+)  # fmt: skip
 def repair(answer: Any) -> None:
     """New weights in place, as a function of a built model."""
     check_repair(answer)
