@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,20 @@ def with_head(answer: Any) -> None:
         _require_trainable(model, frozen, ((N_FEATURES, n_classes), (n_classes,)))
         found.require_same("Your function")
         _require_own_weights(model, encoder, x, n_classes)
+
+
+def headed(learns: Callable = lambda frozen: not frozen, activation: Any = "softmax") -> Callable:
+    """Return an answer to `with_head`; `learns` says whether the encoder does."""
+
+    def with_head(encoder: Any, n_classes: int, frozen: bool) -> Any:
+        from coursekit.base.keras import keras
+
+        body = keras.models.clone_model(encoder)
+        body.set_weights(encoder.get_weights())
+        body.trainable = learns(frozen)
+        return keras.Sequential([body, keras.layers.Dense(n_classes, activation=activation)])
+
+    return with_head
 
 
 def _encoder(name: str, normalised: bool) -> tuple[Any, np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.checks._ex07_head import with_head
+from coursekit.checks._ex07_head import headed, with_head
 from coursekit.checks._ex07_pretext import mask_patches, rotation_task
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
@@ -171,6 +171,15 @@ TASKS.task(
         "`keras.Sequential([copy, keras.layers.Dense(n_classes, activation=...)])`: which "
         "activation makes probabilities of ten numbers?",
     ),
+    right=headed(),
+    mistakes={
+        "With frozen=True every weight is still trainable; only the head may learn.":
+            headed(learns=lambda frozen: True),
+        "With frozen=False only 2 of 6 arrays of weights are trainable.":
+            headed(learns=lambda frozen: False),
+        "The outputs are no class probabilities: no row may be negative or miss sum 1.":
+            headed(activation=None),
+    },
 )(with_head)  # fmt: skip
 
 
