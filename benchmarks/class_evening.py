@@ -4,6 +4,7 @@ Releases exercises (02 and 04 by default), invents what N learners (30) hand in,
 grades it, and prints the seconds of each step. Every answer is right, untouched, of no use or
 crashing, by a draw with a fixed seed; one learner hands in an endless loop, one a file that is no
 notebook. The marks are compared with what was drawn: the program ends with 1 where they differ.
+COURSEKIT_KEEP_MARKS=FOLDER keeps the tables and pages.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def main(n: str = "30", *numbers: str) -> None:
         words = ("class", "grade", name + "/all.zip", "--out", name + "/marks", "--jobs", "2")
         took = course(*words, "--cell-seconds", "20")
         print(f"  grade   {took:8.1f} s, {60 * int(n) * len(asked) / took:.1f} notebooks a minute")
-        print(f"  again   {course(*words, '--cell-seconds', '20'):8.1f} s, nothing new")
+        print(f"  again   {course(*words, '--cell-seconds', '20'):8.1f} s")
         with (folder / "marks" / "grades.csv").open(encoding="utf-8", newline="") as file:
             rows = {(r["learner"], f"{int(r['exercise']):02}", r["task"]): r
                     for r in csv.DictReader(file)}  # fmt: skip

@@ -11,15 +11,14 @@ from typing import Any
 from coursekit.base.keras import keras
 
 _METHODS = {"call", "compute_loss", "train_step", "test_step"}
-_NOT_COMPILED = {"name", "build_config"}  # beside the initialisers and a plain learning rate
 
 
 def architecture(model: keras.Model) -> str | None:
     """Return a text that two compiled models share only if they take the very same steps.
 
-    It tells layers, connections, optimizer, loss and metrics; not the initialisers, the names and
-    the learning rate, unless that is a schedule. None for a model that may hide something: one with
-    a class, a function or a method that is not Keras' own.
+    It tells layers, connections, optimizer, loss and metrics; not the initialisers, the names of
+    layers and the learning rate, unless that is a schedule. None for a model that may hide
+    something: one with a class, a function or a method that is not Keras' own.
 
     >>> def net(units, initializer):
     ...     layer = keras.layers.Dense(units, kernel_initializer=initializer)
@@ -39,6 +38,7 @@ def architecture(model: keras.Model) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Keras, where a lambda would be saved
             told = {"layers": model.get_config(), "compiled": model.get_compile_config()}
+        told["compiled"]["optimizer"]["config"].pop("name")  # numbered by Keras
         return json.dumps(_plain(told, names))
     except Exception:  # anybody's get_config
         return None  # what cannot be told might be anything
@@ -68,7 +68,7 @@ def _plain(config: Any, numbers: dict[str, str]) -> Any:
             key: _plain(value, numbers)
             for key, value in config.items()
             if not (
-                key in _NOT_COMPILED
+                key == "build_config"
                 or key.endswith("_initializer")
                 or (key == "learning_rate" and isinstance(value, float))
             )

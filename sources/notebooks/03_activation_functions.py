@@ -630,7 +630,7 @@ ck.prove("Yet more than 80% of SELU's variance is due to the image, and less tha
 # {{ last["ReLU, He"][1]:.2g }} with He's weights, and {{ last["ReLU, LeCun"][1]:.0e }} with LeCun's. But
 # {{ last["SELU"][2]:.0% }} of SELU's variance tells the images apart, and only {{ last["ReLU, He"][2]:.0% }}
 # of ReLU's.** He's factor 2 keeps ReLU's size ([lesson 02](02_weight_initialisation.ipynb)); the mean,
-# though, is far from 0, and over some thirty layers more and more of each output becomes the same for all
+# though, is far from 0, and layer by layer more of each output becomes the same for all
 # images. (Of what is left, much is the images' different norms: ReLU passes the norm of its input on.)
 #
 # ### Break one condition at a time

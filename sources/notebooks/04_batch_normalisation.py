@@ -1303,7 +1303,7 @@ ck.prove("A step of 0.4 leads down more often with BN", far["BN"] > far["plain"]
 #
 # 1. Put BN between the linear map and the activation, without a bias, and search the learning rate
 #    again, upwards.
-# 2. Give it batches of 32 or more (here 8 were enough); for smaller ones, recurrent nets and
+# 2. Give it batches of 32 or more; for smaller ones, recurrent nets and
 #    transformers take layer normalisation.
 # 3. If validation is far worse than training early on, renew the averages in one pass before you
 #    change anything else.

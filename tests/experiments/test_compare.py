@@ -267,6 +267,10 @@ def dense(*layers):
     return keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(2, "softmax")])
 
 
+def right(name):
+    return keras.metrics.SparseCategoricalAccuracy(name=name)
+
+
 def two_ways(swapped):
     inputs = keras.Input((4,))
     sides = [keras.layers.Dense(2, kind)(inputs) for kind in ("relu", "tanh")]
@@ -294,6 +298,14 @@ def frozen(model):
             lambda: compiled(dense(keras.layers.Dense(3))),
         ),
         (lambda: compiled(net()), lambda: compiled(net(), metrics=["accuracy"])),
+        (
+            lambda: compiled(net(), metrics=[right("a")]),
+            lambda: compiled(net(), metrics=[right("b")]),
+        ),
+        (
+            lambda: compiled(dense(keras.layers.Dense(3))),
+            lambda: compiled(dense(keras.layers.Dense(3, dtype="mixed_bfloat16"))),
+        ),
         (
             lambda: compiled(net(), keras.optimizers.SGD(0.1)),
             lambda: compiled(
