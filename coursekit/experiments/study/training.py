@@ -30,7 +30,8 @@ def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, 
     """Train the job's net and return its result; `tell(epoch, logs)` hears of each epoch.
 
     A search trial is over with its last epoch. A run goes back to the weights of its best epoch
-    (the lowest validation loss), and looks at the test images once.
+    (the lowest validation loss) and looks at the test images with them. What they say of the epoch
+    with the highest validation accuracy is noted beside it, and decides nothing.
 
     Raises DataError when the images are not those of the job.
     """
@@ -43,7 +44,7 @@ def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, 
             f"{images.info.source}"
         )
     model, callbacks = _prepare(job)
-    pace = callbacks[-1]
+    *_, peak, pace = callbacks
     pace.tell = tell
     history, diverged, seconds = _fit(job, model, images, callbacks)
     result = {
@@ -58,7 +59,7 @@ def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, 
         "peak_memory_mb": round(peak_mb()),
     }
     if job.kind == "run" and result["best_epoch"] is not None:
-        result |= _evaluate(job, model, images)
+        result |= _evaluate(job, model, images, peak)
     return result
 
 
@@ -78,7 +79,7 @@ def _prepare(job: Job) -> tuple[Any, list[Any]]:
         callback = keras.callbacks.EarlyStopping(
             "val_loss", patience=patience, restore_best_weights=True
         )
-    return net_for(job), [callback, _pace_callback(keras)]
+    return net_for(job), [callback, _peak_callback(keras), _pace_callback(keras)]
 
 
 def _set_threads(tf: Any, threads: int) -> None:
@@ -86,6 +87,25 @@ def _set_threads(tf: Any, threads: int) -> None:
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def _peak_callback(keras: Any) -> Any:
+    class Peak(keras.callbacks.Callback):
+        """Keeps the weights of the epoch with the highest validation accuracy, the first of equals.
+
+        A run restores the lowest loss; this shows what monitoring the accuracy would have restored.
+        """
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.epoch, self.accuracy, self.weights = 0, -1.0, []
+
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            if logs["val_accuracy"] > self.accuracy:
+                self.epoch, self.accuracy = epoch + 1, float(logs["val_accuracy"])
+                self.weights = self.model.get_weights()
+
+    return Peak()
 
 
 def _pace_callback(keras: Any) -> Any:
@@ -168,16 +188,11 @@ def _pace(job: Job, epochs: list[float]) -> dict[str, Any]:
     return {"seconds_per_epoch": seconds, "steps_per_second": steps / seconds}
 
 
-def _evaluate(job: Job, model: Any, images: Images) -> dict[str, Any]:
+def _evaluate(job: Job, model: Any, images: Images, peak: Any) -> dict[str, Any]:
     from coursekit.analysis.uncertainty import expected_calibration_error, mc_predict
 
     x_test, y_test = images.test()
-    found = np.concatenate(
-        [
-            model(x_test[i : i + _BATCH], training=False).numpy()
-            for i in range(0, len(x_test), _BATCH)
-        ]
-    )
+    found = _predict(model, x_test)
     result = {
         "test_accuracy": _accuracy(found, y_test),
         "ece": expected_calibration_error(found, y_test),
@@ -190,7 +205,19 @@ def _evaluate(job: Job, model: Any, images: Images) -> dict[str, Any]:
             sampled = mc_predict(model, x, samples=job.budget.mc_samples, seed=job.seed).mean
             result[f"{name}_accuracy"] = _accuracy(sampled, y)
         result["mc_ece"] = expected_calibration_error(sampled, y_test)
+    restored = model.get_weights()
+    model.set_weights(peak.weights)
+    result |= {
+        "peak_epoch": peak.epoch,
+        "peak_test_accuracy": _accuracy(_predict(model, x_test), y_test),
+    }
+    model.set_weights(restored)
     return result
+
+
+def _predict(model: Any, x: np.ndarray) -> np.ndarray:
+    batches = (x[i : i + _BATCH] for i in range(0, len(x), _BATCH))
+    return np.concatenate([model(batch, training=False).numpy() for batch in batches])
 
 
 def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
