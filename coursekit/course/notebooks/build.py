@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -24,6 +25,7 @@ from coursekit.errors import NotebookError
 PROFILE = "standard"  # what stored notebooks are built with
 _ADDED = ("profile", "data", "seconds", "peak_mb", "outputs")  # to metadata.coursekit by a run
 _LONG = 2.0  # seconds: a cell that takes longer is noted with its time
+_NOISE = 0.25  # a measurement that moves by less than this share of itself stays as it was
 OnCell = Callable[[str, int, int], None]
 
 
@@ -129,14 +131,36 @@ def _run(
     _refuse(notebook.label, [_missed(nb, name) for name in missed])
     rules.tidy_outputs(nb)
     nb.metadata.language_info = NotebookNode(name="python")
+    before = _measured(notebook)
     nb.metadata.coursekit |= {
         "profile": profile,
         "data": dict(sorted(outcome.data.items())),
-        "seconds": {cell: round(s, 1) for cell, s in outcome.cells.items() if s > _LONG},
-        "peak_mb": round(outcome.peak_mb),
+        "seconds": {
+            cell: _settled(before["seconds"].get(cell), round(s, 1))
+            for cell, s in outcome.cells.items()
+            if s > _LONG
+        },
+        "peak_mb": _settled(before["peak_mb"], round(outcome.peak_mb)),
         "outputs": convert.digest_of_outputs(nb),
     }
     return Built(notebook, "run", outcome.seconds, tuple(sorted(outcome.data.items())))
+
+
+def _measured(notebook: Notebook) -> dict[str, Any]:
+    try:
+        note = _read(notebook.path).metadata.get("coursekit", {})
+    except NotebookError:
+        note = {}
+    return {"seconds": {}, "peak_mb": None} | note
+
+
+def _settled(before: float | None, now: float) -> float:
+    """Return the measurement to store: only one that moved is worth a change of the file.
+
+    >>> _settled(55, 54), _settled(40.0, 61.5), _settled(None, 3.2)
+    (55, 61.5, 3.2)
+    """
+    return now if before is None or abs(now - before) > _NOISE * before else before
 
 
 def _missed(nb: NotebookNode, name: str) -> str:

@@ -88,6 +88,20 @@ def test_running_again_gives_the_same_bytes(course):
     assert contents(course.root) == before
 
 
+@pytest.mark.parametrize(("factor", "kept"), [(1.1, True), (10, False)])
+def test_a_measurement_is_stored_again_only_where_it_moved(course, factor, kept):
+    course.lesson_with("None")
+    build_all(course.root)
+    path = course.root / "notebooks/03_sums.ipynb"
+    nb = nbformat.read(path, as_version=4)
+    noted = round(nb.metadata.coursekit.peak_mb * factor)
+    nb.metadata.coursekit.peak_mb = noted
+    nbformat.write(nb, path)
+    assert build_all(course.root, force=True) == {"notebooks/03_sums.ipynb": "run"}
+    now = nbformat.read(path, as_version=4).metadata.coursekit.peak_mb
+    assert (now == noted) == kept
+
+
 def test_a_mended_sentence_keeps_the_outputs_and_changed_code_runs_again(course):
     source = course.root / course.lesson_with("import time\nprint(time.time_ns())")
     label = "notebooks/03_sums.ipynb"
