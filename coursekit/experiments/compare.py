@@ -15,6 +15,7 @@ from coursekit.base.environment import seed_offset, watched
 from coursekit.base.numbers import whole_number
 from coursekit.base.state import random_states_kept
 from coursekit.errors import ArgumentError
+from coursekit.experiments.rates import rates_beyond
 from coursekit.experiments.runs import Runs, is_better, lower_is_better
 from coursekit.experiments.trainee import Trainee, required_arguments
 from coursekit.training import fit
@@ -150,11 +151,7 @@ def _search(trainee: Trainee, rates: list[float], trial: _Trial, metric: str) ->
         found[rate] = _last(trial.run(trainee, _search_seed(), rate), metric)
         if waiting:
             continue
-        best, tried = _best(found, metric), sorted(found)
-        if best == tried[0]:
-            waiting.append(tried[0] ** 2 / tried[1] if len(tried) > 1 else tried[0] / 3)
-        elif best == tried[-1]:
-            waiting.append(tried[-1] ** 2 / tried[-2])
+        waiting += rates_beyond(_best(found, metric), found)
     return dict(sorted(found.items()))
 
 

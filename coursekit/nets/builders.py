@@ -12,6 +12,7 @@ from typing import Any
 from coursekit.base.keras import keras
 from coursekit.base.numbers import number, whole_number
 from coursekit.errors import ArgumentError
+from coursekit.nets.augmentation import ShiftAndFlip
 
 __all__ = ["CIFAR10_VARIANTS", "cifar10_net", "mlp"]
 
@@ -23,10 +24,11 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "selu": _SELF_NORMALISING,
     "alpha_dropout": {**_SELF_NORMALISING, "alpha_dropout": 0.1},
     "one_cycle": {**_SELF_NORMALISING, "alpha_dropout": 0.1},
+    "combined": {"batch_norm": True},
 }
 
 CIFAR10_VARIANTS = tuple(_CHANGES)
-"""Names of the study's variants, in the order of the tasks 8a to 8f."""
+"""Names of the study's variants, in the order of the tasks 8a to 8f, and the one beyond them."""
 
 
 def mlp(
@@ -115,6 +117,7 @@ def cifar10_net(
     - `selu` (8d): LeCun normal, SELU: the self-normalising net.
     - `alpha_dropout` (8e): `selu` with AlphaDropout(0.1) before the output.
     - `one_cycle` (8f): the net of `alpha_dropout`, as in the book; only its training differs.
+    - `combined`: `batch_norm` with ShiftAndFlip(4) before it and Dropout(0.1) before the output.
 
     Raises:
         ArgumentError: an unknown variant, or a size that `mlp` refuses.
@@ -126,7 +129,12 @@ def cifar10_net(
         raise ArgumentError(
             f"variant must be one of {', '.join(CIFAR10_VARIANTS)}, but is {variant!r}"
         )
-    return mlp(input_shape, n_classes, name=variant, **_CHANGES[variant])
+    model = mlp(input_shape, n_classes, name=variant, **_CHANGES[variant])
+    if variant != "combined":
+        return model
+    *hidden, output = model.layers
+    inputs, dropout = keras.Input(model.input_shape[1:]), keras.layers.Dropout(0.1)
+    return keras.Sequential([inputs, ShiftAndFlip(4), *hidden, dropout, output], name=variant)
 
 
 def _own_activation(activation: Any) -> keras.layers.Layer:

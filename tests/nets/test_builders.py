@@ -101,6 +101,7 @@ def test_every_variant_has_twenty_hidden_layers_of_a_hundred(variant):
         ("selu", 1, keras.activations.selu),
         ("alpha_dropout", 1, keras.activations.selu),
         ("one_cycle", 1, keras.activations.selu),
+        ("combined", 2, keras.activations.swish),
     ],
 )
 def test_variants_pair_activation_and_initialiser(variant, gain, activation):
@@ -111,7 +112,13 @@ def test_variants_pair_activation_and_initialiser(variant, gain, activation):
     assert used == [activation] * 20
 
 
-def test_only_the_last_two_variants_have_alpha_dropout_once_before_the_output():
+def test_the_combined_net_augments_first_and_drops_units_last():
+    model, plain = cifar10_net("combined"), cifar10_net("batch_norm")
+    assert kinds(model) == ["ShiftAndFlip", *kinds(plain)[:-1], "Dropout", "Dense"]
+    assert model.count_params() == plain.count_params()
+
+
+def test_only_two_variants_have_alpha_dropout_once_before_the_output():
     for variant in CIFAR10_VARIANTS:
         model = cifar10_net(variant)
         places = [i for i, kind in enumerate(kinds(model)) if kind == "AlphaDropout"]
@@ -162,5 +169,5 @@ def test_wrong_types_are_refused(arguments, message):
 
 
 def test_an_unknown_variant_is_answered_with_the_known_ones():
-    with pytest.raises(ArgumentError, match=r"baseline, batch_norm, .*one_cycle, but is 'bn'"):
+    with pytest.raises(ArgumentError, match=r"baseline, batch_norm, .*one_cycle, combined, but is 'bn'"):
         cifar10_net("bn")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from coursekit.errors import CourseError
+from coursekit.experiments.rates import rates_beyond
 from coursekit.experiments.study.variants import SEARCH_SEED, VARIANTS, Budget, search_grid
 
 
@@ -65,8 +66,8 @@ class Job:
         """The most epochs the job may train."""
         if self.kind == "search":
             return self.budget.search_epochs
-        cycle = VARIANTS[self.variant].cycle
-        return self.budget.cycle_epochs if cycle else self.budget.epochs
+        variant = VARIANTS[self.variant]
+        return variant.cycles * self.budget.cycle_epochs if variant.cycle else self.budget.epochs
 
     def config(self) -> dict[str, Any]:
         """Return all that decides the result; a record counts only if its own is equal."""
@@ -91,18 +92,14 @@ class Study:
     data: DataInfo
     threads: int = 1
 
-    def search_jobs(self, variant: str) -> list[Job]:
-        """Return the trials that choose the variant's learning rate."""
+    def search_jobs(self, variant: str, beyond: Sequence[float] = ()) -> list[Job]:
+        """Return the trials that choose the variant's learning rate: its grid, and `beyond` it."""
         grid = search_grid(VARIANTS[variant], self.budget.search_rates)
-        return [self._job("search", variant, SEARCH_SEED, rate) for rate in grid]
+        return [self._job("search", variant, SEARCH_SEED, rate) for rate in (*grid, *beyond)]
 
     def run_jobs(self, variant: str, learning_rate: float) -> list[Job]:
         """Return the variant's runs, one per seed."""
         return [self._job("run", variant, seed, learning_rate) for seed in self.seeds]
-
-    def n_jobs(self) -> int:
-        """Return how many trials and runs the study has."""
-        return len(self.variants) * (self.budget.search_rates + len(self.seeds))
 
     def config(self) -> dict[str, Any]:
         """Return what all records of the study have in common."""
@@ -119,23 +116,46 @@ def _common(of: Job | Study) -> dict[str, Any]:
     return {"profile": of.profile, "budget": asdict(of.budget), "data": data}
 
 
-def choose_rate(trials: Sequence[dict[str, Any]]) -> float:
-    """Return the learning rate with the best validation accuracy; of equals, the smallest.
+def next_rates(trials: Sequence[dict[str, Any]], n_rates: int) -> list[float]:
+    """Return the learning rate a search of `n_rates` must still try; none where it is over.
 
-    `trials` are search records of one variant; one that diverged before its first epoch ended has
-    no validation accuracy and cannot win.
+    A best rate at the end of those tried makes the list longer, up to twice as long.
 
     Raises StudyError when every trial diverged.
 
-    >>> choose_rate([{"learning_rate": 1e-3, "validation_accuracy": 0.31},
-    ...              {"learning_rate": 1e-2, "validation_accuracy": None}])
+    >>> def trial(rate, loss):
+    ...     return {"variant": "selu", "learning_rate": rate, "validation_loss": loss}
+    >>> next_rates([trial(0.001, 1.7), trial(0.01, 1.5)], 2)
+    [0.1]
+    >>> next_rates([trial(0.001, 1.7), trial(0.01, 1.5), trial(0.1, 2.3)], 2)
+    []
+    """
+    best = choose_rate(trials)
+    if len(trials) >= 2 * n_rates:
+        return []
+    return rates_beyond(best, [trial["learning_rate"] for trial in trials])
+
+
+def choose_rate(trials: Sequence[dict[str, Any]]) -> float:
+    """Return the learning rate that serves a variant best; of equals, the smallest.
+
+    What decides is what decides in its runs: the lowest validation loss or, for a cycle, which is
+    judged by its end, the accuracy there. `trials` are search records of one variant; one that
+    diverged before its first epoch ended has neither and cannot win.
+
+    Raises StudyError when every trial diverged.
+
+    >>> choose_rate([{"variant": "selu", "learning_rate": 1e-3, "validation_loss": 1.9},
+    ...              {"variant": "selu", "learning_rate": 1e-2, "validation_loss": None}])
     0.001
     """
-    finished = [trial for trial in trials if trial["validation_accuracy"] is not None]
+    cycle = VARIANTS[trials[0]["variant"]].cycle
+    metric, sign = ("validation_accuracy", -1) if cycle else ("validation_loss", 1)
+    finished = [trial for trial in trials if trial[metric] is not None]
     if not finished:
         rates = ", ".join(f"{trial['learning_rate']:g}" for trial in trials)
         raise StudyError(f"every learning rate diverged ({rates})")
-    best = max(finished, key=lambda t: (t["validation_accuracy"], -t["learning_rate"]))
+    best = min(finished, key=lambda t: (sign * t[metric], t["learning_rate"]))
     return best["learning_rate"]
 
 

@@ -15,7 +15,7 @@ from coursekit.experiments.study.jobs import Job
 class StudyProgress:
     """A line for each finished job and, in a terminal, bars for the study and for each job."""
 
-    def __init__(self, total: int):
+    def __init__(self) -> None:
         self._talks = not headless()
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Progress(
@@ -23,8 +23,8 @@ class StudyProgress:
             console=Console(force_jupyter=False, soft_wrap=True),
             disable=not (self._talks and sys.stdout.isatty()),
         )
-        self._all = self._bars.add_task("study", total=total, info="")
-        self._total, self._done = total, 0
+        self._all = self._bars.add_task("study", total=None, info="")
+        self._total = self._done = 0
         self._of_job: dict[str, Any] = {}
 
     def __enter__(self) -> StudyProgress:
@@ -37,6 +37,11 @@ class StudyProgress:
     def note(self, text: str) -> None:
         """Say what the user should know, headless or not."""
         self._bars.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def expect(self, total: int) -> None:
+        """So many jobs there are in all, as far as one can tell by now."""
+        self._total = total
+        self._bars.update(self._all, total=total)
 
     def found(self, job: Job) -> None:
         """A job was done before."""

@@ -21,7 +21,7 @@ from coursekit.experiments.study.jobs import Job, StudyError
 FORMAT = 1
 _REQUIRED = (
     *("kind", "variant", "revision", "seed", "learning_rate", "profile", "budget", "data"),
-    *("history", "best_epoch", "validation_accuracy"),
+    *("history", "best_epoch", "validation_loss", "validation_accuracy"),
 )
 
 

@@ -20,6 +20,7 @@ from coursekit.experiments.study.jobs import (
     StudyError,
     Trainer,
     choose_rate,
+    next_rates,
     reason_of,
 )
 from coursekit.experiments.study.local import LocalCrew
@@ -47,11 +48,12 @@ def run(
 ) -> list[dict[str, Any]]:
     """Train every variant with every seed that has no record yet, and return all their records.
 
-    First a search chooses each variant's learning rate, then the runs follow. Killed and started
-    again, it goes on where it was. A training that fails is tried once more.
+    First a search chooses each variant's learning rate, its list made longer while the best is at
+    the end; then the runs follow. Killed and started again, it goes on where it was. A training
+    that fails is tried once more.
 
     Args:
-        variants: names, or one string "a,b"; all five by default.
+        variants: names, or one string "a,b"; all by default.
         seeds: how many; the seeds are 0, 1, …
         profile: "quick", "standard" or "full"; COURSEKIT_PROFILE by default.
         workers: local processes, each with its share of the cores; 2 by default, or 1 on one core.
@@ -79,7 +81,7 @@ def run(
         crew.check(budget, data)
         threads = max(1, machine.cores() // size)
         study = Study(names, seed_list, profile, budget, data, threads)
-        with store.opened(), StudyProgress(study.n_jobs()) as progress:
+        with store.opened(), StudyProgress() as progress:
             return _Loop(study, store, crew, progress).work()
 
 
@@ -94,6 +96,7 @@ class _Loop:
         self.failures: Counter[str] = Counter()
         self.reasons: dict[str, str] = {}
         self.latest = ""
+        self.n_trials = dict.fromkeys(study.variants, study.budget.search_rates)
 
     def work(self) -> list[dict[str, Any]]:
         self._refuse_another_study()
@@ -129,17 +132,32 @@ class _Loop:
         """Return the jobs that can be done now: a variant's runs once its search is over."""
         due: list[Job] = []
         for variant in self.study.variants:
-            jobs = self.study.search_jobs(variant)
-            if all([self._is_done(job) for job in jobs]):
-                try:
-                    rate = choose_rate([self.records[job.key] for job in jobs])
-                except StudyError as error:
-                    self.reasons[f"{variant}, search"] = str(error)
-                    continue
-                jobs = self.study.run_jobs(variant, rate)
+            try:
+                jobs = self._jobs_of(variant)
+            except StudyError as error:
+                self.reasons[f"{variant}, search"] = str(error)
+                continue
             due += [job for job in jobs if not self._is_done(job)]
+        self.progress.expect(self._n_jobs())
         taken = {job.key for job in self.in_work.values()}
         return [job for job in due if job.key not in taken and job.title not in self.reasons]
+
+    def _n_jobs(self) -> int:
+        return sum(self.n_trials.values()) + len(self.study.variants) * len(self.study.seeds)
+
+    def _jobs_of(self, variant: str) -> list[Job]:
+        """Return the variant's trials or, once their best rate is between others, its runs."""
+        beyond: list[float] = []
+        while True:
+            jobs = self.study.search_jobs(variant, beyond)
+            self.n_trials[variant] = len(jobs)
+            if not all([self._is_done(job) for job in jobs]):
+                return jobs
+            trials = [self.records[job.key] for job in jobs]
+            further = next_rates(trials, self.study.budget.search_rates)
+            if not further:
+                return self.study.run_jobs(variant, choose_rate(trials))
+            beyond += further
 
     def _is_done(self, job: Job) -> bool:
         if job.key in self.records:
@@ -178,7 +196,7 @@ class _Loop:
             self.progress.note(f"{job.title} failed: {reason}.")
 
     def _what_failed(self) -> str:
-        done, total = len(self.records), self.study.n_jobs()
+        done, total = len(self.records), self._n_jobs()
         failed = sum(count == _TRIES for count in self.failures.values())
         reasons = "; ".join(f"{title}: {reason}" for title, reason in self.reasons.items())
         waiting = total - done - failed

@@ -16,6 +16,8 @@ _KEPT = (
     "best_epoch",
     "validation_accuracy",
     "test_accuracy",
+    "peak_epoch",
+    "peak_test_accuracy",
     "seconds",
     "seconds_per_epoch",
     "steps_per_second",
@@ -104,9 +106,10 @@ def read_summary(path: str | Path) -> dict[str, Any]:
 def _summarize_variant(runs: list[dict], trials: list[dict]) -> dict[str, Any]:
     trials = sorted(trials, key=lambda trial: trial["learning_rate"])
     rate = runs[0]["learning_rate"]
-    tried = [[trial["learning_rate"], _rounded(trial["validation_accuracy"])] for trial in trials]
+    metrics = ("learning_rate", "validation_loss", "validation_accuracy")
+    tried = [[_rounded(trial[metric]) for metric in metrics] for trial in trials]
     rates = [trial["learning_rate"] for trial in trials]
-    found = any(accuracy is not None for _, accuracy in tried) and choose_rate(trials) == rate
+    found = any(loss is not None for _, loss, _ in tried) and choose_rate(trials) == rate
     return {
         "learning_rate": rate,
         "search": tried,

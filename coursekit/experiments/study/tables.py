@@ -29,7 +29,7 @@ class Row:
     best_epochs: list[int]
     seconds_per_epoch: list[float]
     seconds: list[float]
-    published: tuple[float, str]
+    published: tuple[float, str] | None
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,6 @@ def _mc_row(found: dict[str, Any]) -> Row:
 
 
 def _cells(row: Row) -> list[str]:
-    accuracy, when = row.published
     return [
         row.name,
         row.task,
@@ -149,8 +148,12 @@ def _cells(row: Row) -> list[str]:
         _spread(row.seconds_per_epoch, 1, 2),
         _spread(row.seconds, 1, 0),
         str(len(row.test)),
-        f"{accuracy:.1%}"[:-1] + (f" ({when})" if when else ""),
+        "–" if row.published is None else _published(*row.published),
     ]
+
+
+def _published(accuracy: float, when: str) -> str:
+    return f"{accuracy:.1%}"[:-1] + (f" ({when})" if when else "")
 
 
 def _spread(values: list[Any], scale: float, digits: int) -> str:

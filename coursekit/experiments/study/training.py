@@ -153,14 +153,13 @@ def _fit(
 def _best(job: Job, history: dict[str, list[float]]) -> dict[str, Any]:
     """Return the best epoch, counted from 1, and the validation accuracy that counts for the job.
 
-    A run's is that of its best epoch; a search trial's is the best of all epochs. A cycle is judged
-    by its end, in a run and in the search.
+    The best epoch is the one with the lowest validation loss; a cycle is judged by its end.
 
     >>> history = {"val_loss": [1.5, 1.2, 1.3], "val_accuracy": [0.4, 0.6, 0.5]}
-    >>> class Run: kind, variant = "run", "selu"
-    >>> _best(Run, history)
+    >>> class Stopped: variant = "selu"
+    >>> _best(Stopped, history)
     {'best_epoch': 2, 'validation_loss': 1.2, 'validation_accuracy': 0.6}
-    >>> class Cycle: kind, variant = "run", "one_cycle"
+    >>> class Cycle: variant = "one_cycle"
     >>> _best(Cycle, history)
     {'best_epoch': 3, 'validation_loss': 1.3, 'validation_accuracy': 0.5}
     """
@@ -170,8 +169,7 @@ def _best(job: Job, history: dict[str, list[float]]) -> dict[str, Any]:
         finite = [i for i in finite if i == len(losses) - 1]
     if not finite:
         return {"best_epoch": None, "validation_loss": None, "validation_accuracy": None}
-    key = history["val_accuracy"] if job.kind == "search" else [-loss for loss in losses]
-    best = max(finite, key=lambda i: (key[i], -i))
+    best = min(finite, key=lambda i: (losses[i], i))
     return {
         "best_epoch": best + 1,
         "validation_loss": losses[best],

@@ -142,7 +142,7 @@ def test_in_one_worker_jobs_never_overlap_and_one_that_raises_spares_the_others(
     monkeypatch.setenv("TOY_RAISE", "run-selu-0")
     monkeypatch.setenv("TOY_TIMES", "2")
     cluster.add_workers(1, threads=4)
-    with pytest.raises(study.StudyError, match=r"7 of 8 .*selu, seed 0: MemoryError: no room"):
+    with pytest.raises(study.StudyError, match=r"9 of 10 .*selu, seed 0: MemoryError: no room"):
         run(scheduler=cluster.address, seeds=2)
     assert {record["threads"] for record in run(scheduler=cluster.address, seeds=2)} == {4}
     plan = Study(("selu",), (5, 6, 7), "quick", study.PROFILES["quick"], toy.describe(None))
@@ -151,7 +151,7 @@ def test_in_one_worker_jobs_never_overlap_and_one_that_raises_spares_the_others(
         assert all(task.result(120) for task in tasks)
         wait_until(lambda: ("run-selu-5", 2) in [told[:2] for told in crew.epochs()])
     spans = sorted(tuple(map(float, line.split()[1:])) for line in toy.ledger("spans"))
-    assert len(spans) == 8 + 3
+    assert len(spans) == 10 + 3
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 

@@ -17,6 +17,7 @@ from coursekit.experiments.study import commands
 from coursekit.experiments.study.jobs import Study
 from coursekit.experiments.study.records import Store, read_record, write_record
 from coursekit.experiments.study.tables import paired_difference
+from coursekit.experiments.study.variants import COMPARISONS
 
 mpl.use("Agg")
 
@@ -30,6 +31,7 @@ def result(rng, base, *, epochs=6, mc=False, **changes):
     found = {
         "history": {"val_accuracy": curve.tolist()},
         "best_epoch": epochs - 1,
+        "validation_loss": 1 - accuracy,
         "validation_accuracy": accuracy,
         "test_accuracy": accuracy - 0.005,
         "seconds": 30.0,
@@ -62,7 +64,9 @@ def fill(out):
             trials = plan.search_jobs(variant)
             best = 0 if edge else len(trials) // 2
             for j, trial in enumerate(trials):
-                store.save(trial, result(rng, 0.3, validation_accuracy=0.4 - 0.02 * abs(j - best)))
+                accuracy = 0.4 - 0.02 * abs(j - best)
+                judged = {"validation_loss": 1 - accuracy, "validation_accuracy": accuracy}
+                store.save(trial, result(rng, 0.3, **judged))
             for job in plan.run_jobs(variant, trials[best].learning_rate):
                 if (variant, job.seed) not in skip:
                     mc = variant == "alpha_dropout"
@@ -134,7 +138,7 @@ def test_mc_dropout_is_a_line_of_its_own_with_its_calibration(fill):
 def test_the_differences_are_paired_against_the_baseline_and_the_step_before(fill):
     out = fill()
     found = {(first, second): d for first, second, d in study.report(out=out).differences()}
-    assert len(found) == 8
+    assert list(found) == list(COMPARISONS)
     selu, norm = accuracies(out, "selu"), accuracies(out, "batch_norm")
     expected = stats.ttest_rel(selu, norm).confidence_interval(0.95)
     difference = found["selu", "batch_norm"]
@@ -185,7 +189,8 @@ def test_a_diverged_run_without_result_is_counted_out_and_named(fill):
     out = fill()
     plan = Study(("selu",), (2,), "full", BUDGET, DATA)
     rate = next(r for r in study.load_records(out) if r["variant"] == "selu" and r["seed"] == 2)
-    gone = {"validation_accuracy": None, "test_accuracy": None, "best_epoch": None}
+    names = ("validation_loss", "validation_accuracy", "test_accuracy", "best_epoch")
+    gone = dict.fromkeys(names)
     Store(out).save(
         plan.run_jobs("selu", rate["learning_rate"])[0],
         result(np.random.default_rng(0), 0.4, diverged=True, **gone),
@@ -247,7 +252,7 @@ def test_a_summary_with_a_variant_of_another_version_is_one_sentence(fill, tmp_p
     study.report(out=fill(seeds=1)).save_summary(path)
     path.write_text(path.read_text().replace('"selu"', '"gelu"'))
     with pytest.raises(
-        DataError, match=r"summary: expected the variants .*one_cycle, got .*'gelu'"
+        DataError, match=r"summary: expected the variants .*one_cycle, combined, got .*'gelu'"
     ):
         study.load_report(path)
 
@@ -284,10 +289,10 @@ def test_the_picture_has_a_line_and_a_band_per_variant_to_the_first_stop(fill):
     lines = {line.get_label(): line for line in epochs.lines if len(line.get_xdata()) > 1}
     assert list(lines) == list(study.VARIANTS)
     assert len(lines["selu"].get_xdata()) == 6 + list(study.VARIANTS).index("selu")
-    assert len(epochs.collections) == len(seconds.collections) == 5
-    assert len({line.get_color() for line in lines.values()}) == 5
-    assert len({str(line._dash_pattern) for line in lines.values()}) == 5
-    assert epochs.get_title(loc="left").startswith("one_cycle reaches")
+    assert len(epochs.collections) == len(seconds.collections) == len(study.VARIANTS)
+    assert len({line.get_color() for line in lines.values()}) == len(study.VARIANTS)
+    assert len({str(line._dash_pattern) for line in lines.values()}) == len(study.VARIANTS)
+    assert epochs.get_title(loc="left").startswith("combined reaches")
     mpl.pyplot.close(fig)
 
 

@@ -111,7 +111,7 @@ def test_each_variant_and_seed_becomes_one_record(run, out, toy):
         ("selu", 0),
         ("selu", 1),
     }
-    assert len(files(out)) == 2 * 2 + 2 * 2  # two rates tried and two seeds for each of two
+    assert len(files(out)) == 2 * 3 + 2 * 2  # three rates tried and two seeds for each of two
     assert sorted(toy.ledger("finished")) == sorted(name[:-5] for name in files(out))
 
 
@@ -125,12 +125,20 @@ def test_a_record_says_what_was_done_with_what(run):
     assert {"history", "best_epoch", "test_accuracy", "seconds", "threads"} <= record.keys()
 
 
-def test_runs_use_the_rate_with_the_best_validation_accuracy_of_their_variant(run, out):
-    found = run(variants="selu", seeds=1)
+@pytest.mark.parametrize(
+    ("variant", "tried", "chosen"),
+    [
+        ("selu", [2e-4, 5e-4, 1.25e-3], 5e-4),  # the best of two, at the end, and one beyond
+        ("one_cycle", [2.5e-3, 5e-3, 1e-2, 2e-2], 2.5e-3),  # still at the end: twice as many
+    ],
+)
+def test_a_search_goes_on_beyond_its_end_while_the_best_rate_is_there(
+    run, out, variant, tried, chosen
+):
+    found = run(variants=variant, seeds=1)
     trials = [r for r in study.load_records(out) if r["kind"] == "search"]
-    assert len(trials) == study.PROFILES["quick"].search_rates
-    best = max(trials, key=lambda trial: trial["validation_accuracy"])
-    assert found[0]["learning_rate"] == best["learning_rate"]
+    assert sorted(trial["learning_rate"] for trial in trials) == pytest.approx(tried)
+    assert found[0]["learning_rate"] == pytest.approx(chosen)  # the toy's best is near 5e-4
     assert {trial["seed"] for trial in trials}.isdisjoint({r["seed"] for r in found})
 
 
@@ -146,7 +154,7 @@ def test_more_seeds_and_variants_add_to_what_is_there(run, out):
     run(seeds=1, variants="selu")
     before = files(out)
     run(seeds=3, variants="selu,one_cycle")
-    assert len(files(out)) == 2 * 2 + 2 * 3
+    assert len(files(out)) == 3 + 4 + 2 * 3
     assert before.items() <= files(out).items()
 
 
@@ -297,7 +305,7 @@ def test_a_worker_that_dies_once_costs_nothing_but_a_note(processes, toy, monkey
     assert len(processes()) == 4
     assert "selu, seed 1 is tried once more: Its worker process died" in capsys.readouterr().out
     assert toy.ledger("finished").count("run-selu-1") == 1
-    assert len(toy.ledger("started")) == 8 + 1, "another training was lost with it"
+    assert len(toy.ledger("started")) == 10 + 1, "another training was lost with it"
 
 
 def test_a_run_whose_worker_dies_twice_is_reported_and_the_others_go_on(
@@ -305,9 +313,9 @@ def test_a_run_whose_worker_dies_twice_is_reported_and_the_others_go_on(
 ):
     monkeypatch.setenv("TOY_KILL", "run-selu-0")
     monkeypatch.setenv("TOY_TIMES", "2")
-    with pytest.raises(study.StudyError, match=r"7 of 8 .* Failed: selu, seed 0: .* died"):
+    with pytest.raises(study.StudyError, match=r"9 of 10 .* Failed: selu, seed 0: .* died"):
         processes(workers=1)
-    assert len(files(out)) == 7
+    assert len(files(out)) == 9
 
 
 def test_a_training_that_raises_is_tried_once_more(run, monkeypatch, capsys):
@@ -322,10 +330,10 @@ def test_a_training_that_raises_twice_is_reported_and_the_others_go_on(run, out,
     with pytest.raises(study.StudyError) as caught:
         run()
     assert str(caught.value) == (
-        "7 of 8 trainings are done and kept. Failed: baseline, seed 1: MemoryError: no room for "
+        "9 of 10 trainings are done and kept. Failed: baseline, seed 1: MemoryError: no room for "
         "the toy. The same command tries again what is not done."
     )
-    assert len(files(out)) == 7
+    assert len(files(out)) == 9
     assert len(run()) == 4
 
 
@@ -342,21 +350,21 @@ def test_a_search_trial_that_fails_holds_up_its_variant_alone_and_the_error_says
     with pytest.raises(study.StudyError) as caught:
         run()
     assert str(caught.value) == (
-        "5 of 8 trainings are done and kept. Failed: baseline, search, learning rate 0.0002: "
+        "6 of 9 trainings are done and kept. Failed: baseline, search, learning rate 0.0002: "
         "MemoryError: no room for the toy. 2 wait for a learning rate. The same command tries "
         "again what is not done."
     )
-    assert len(files(out)) == 5
+    assert len(files(out)) == 6
     assert len(run()) == 4
 
 
 def test_a_variant_of_which_every_rate_diverges_is_reported(run, toy, monkeypatch):
     def diverging(job, tell):
         result = toy.train(job, tell)
-        gone = {"best_epoch": None, "validation_accuracy": None}
+        gone = dict.fromkeys(("best_epoch", "validation_loss", "validation_accuracy"))
         return result | gone if job.variant == "selu" else result
 
-    with pytest.raises(study.StudyError, match=r"6 of 8 .*selu, search: every learning rate div"):
+    with pytest.raises(study.StudyError, match=r"7 of 9 .*selu, search: every learning rate div"):
         run(trainer=study.Trainer(toy.describe, diverging))
 
 
@@ -421,7 +429,8 @@ def test_a_log_has_a_line_for_each_training(run, monkeypatch, capsys):
     assert [line.split(":")[0] for line in lines] == [
         "[1/3] selu, search, learning rate 0.0002",
         "[2/3] selu, search, learning rate 0.0005",
-        "[3/3] selu, seed 0",
+        "[3/4] selu, search, learning rate 0.00125",
+        "[4/4] selu, seed 0",
     ]
     assert all("validation accuracy" in line for line in lines)
 
