@@ -169,5 +169,7 @@ def test_wrong_types_are_refused(arguments, message):
 
 
 def test_an_unknown_variant_is_answered_with_the_known_ones():
-    with pytest.raises(ArgumentError, match=r"baseline, batch_norm, .*one_cycle, combined, but is 'bn'"):
+    with pytest.raises(
+        ArgumentError, match=r"baseline, batch_norm, .*one_cycle, combined, but is 'bn'"
+    ):
         cifar10_net("bn")

@@ -18,6 +18,7 @@ from coursekit.experiments.study.tables import (
     differences_of,
     differences_table,
     notes_of,
+    restored_table,
     results_table,
     rows_of,
 )
@@ -46,7 +47,7 @@ class Report:
         """Return the whole report as Markdown that reads well in a terminal too."""
         rows = self.rows()
         parts = [self._heading(), results_table(rows), differences_table(rows)]
-        parts.append(notes_of(self.summary))
+        parts += [restored_table(self.summary), notes_of(self.summary)]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def figure(self) -> Figure:

@@ -108,6 +108,34 @@ def differences_table(rows: Sequence[Row]) -> str:
     return _markdown(head, lines) if lines else ""
 
 
+def restored_table(summary: dict[str, Any]) -> str:
+    """Return what each early stop restored, and what it would have, had it watched the accuracy.
+
+    "" where no run has noted it.
+    """
+    lines = []
+    for name, found in summary["variants"].items():
+        both = ("test_accuracy", "peak_test_accuracy")
+        runs = [run for run in found["runs"] if None not in map(run.get, both)]
+        if VARIANTS[name].cycle or not runs:
+            continue
+        by_loss = {run["seed"]: run["test_accuracy"] for run in runs}
+        by_accuracy = {run["seed"]: run["peak_test_accuracy"] for run in runs}
+        difference = paired_difference(by_accuracy, by_loss)
+        lines.append(
+            [
+                name,
+                _spread([run["best_epoch"] for run in runs], 1, 0),
+                _spread(list(by_loss.values()), 100, 1),
+                _spread([run["peak_epoch"] for run in runs], 1, 0),
+                _spread(list(by_accuracy.values()), 100, 1),
+                "one seed" if difference.low is None else _interval(difference),
+            ]
+        )
+    head = ["restored by", "lowest loss: epoch", "test %", "highest accuracy: epoch", "test %"]
+    return _markdown([*head, "difference, 95% interval"], lines) if lines else ""
+
+
 def notes_of(summary: dict[str, Any]) -> str:
     """Return what a reader must know to trust the tables, and what is missing in them."""
     notes = [*_fixed_notes(rows_of(summary)), *_calibration(summary), *_warnings(summary)]
@@ -197,9 +225,9 @@ def _fixed_notes(rows: list[Row]) -> list[str]:
     else:
         notes.append("One seed: no spread, no intervals, and a difference may be luck.")
     notes.append(
-        "Weights are those of the epoch with the lowest validation loss, of one_cycle those of its "
-        "last epoch. They and the learning rates are chosen by validation images alone; test "
-        "images are looked at once per run."
+        "Weights are those of the epoch with the lowest validation loss, of a cycle those of its "
+        "last epoch. They and the learning rates are chosen by validation images alone; nothing is "
+        "chosen by the test images."
     )
     notes.append(
         "Published: one run each (Hands-On Machine Learning, 3rd edition, chapter 11), with raw "

@@ -34,6 +34,8 @@ def result(rng, base, *, epochs=6, mc=False, **changes):
         "validation_loss": 1 - accuracy,
         "validation_accuracy": accuracy,
         "test_accuracy": accuracy - 0.005,
+        "peak_epoch": epochs,
+        "peak_test_accuracy": accuracy + 0.01 * float(rng.standard_normal()),
         "seconds": 30.0,
         "seconds_per_epoch": 2.0,
         "steps_per_second": 700.0,
@@ -143,6 +145,25 @@ def test_the_differences_are_paired_against_the_baseline_and_the_step_before(fil
     expected = stats.ttest_rel(selu, norm).confidence_interval(0.95)
     difference = found["selu", "batch_norm"]
     assert (difference.low, difference.high) == pytest.approx(tuple(expected), abs=2e-5)
+
+
+def test_a_table_says_what_watching_the_accuracy_would_have_restored(fill):
+    out = fill()
+    text = study.report(out=out).text()
+    table = text[text.index("| restored by") :].split("\n\n")[0]
+    assert [line.split()[1] for line in table.splitlines()[2:]] == [
+        name for name, variant in study.VARIANTS.items() if not variant.cycle
+    ]
+    by_loss, by_accuracy = (accuracies(out, "selu", f"{p}test_accuracy") for p in ("", "peak_"))
+    low, high = stats.ttest_rel(by_accuracy, by_loss).confidence_interval(0.95)
+    row = next(line for line in table.splitlines() if "selu" in line)
+    assert f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "−") in row
+    shown = [float(cell.split(" ±")[0]) for cell in row.split("|")[3:6:2]]
+    assert shown == pytest.approx([100 * np.mean(by_loss), 100 * np.mean(by_accuracy)], abs=0.06)
+
+
+def test_runs_that_have_not_noted_it_have_no_such_table(fill):
+    assert "restored by" not in study.report(out=fill(peak_test_accuracy=None)).text()
 
 
 def test_missing_runs_are_named_and_the_rest_is_reported(fill):

@@ -152,6 +152,11 @@ def test_a_result_depends_on_variant_and_seed_and_not_on_what_was_trained_before
     assert np.mean(answers == found.y_valid) == pytest.approx(again["validation_accuracy"])
     assert again["validation_accuracy"] == again["history"]["val_accuracy"][best]
 
+    peak = again["peak_epoch"] - 1
+    assert peak == int(np.argmax(again["history"]["val_accuracy"]))
+    assert 0 <= again["peak_test_accuracy"] <= 1
+    assert peak != best or again["peak_test_accuracy"] == again["test_accuracy"]
+
     sampled = {name for name in again if name.startswith("mc_")}
     expected = {"mc_validation_accuracy", "mc_test_accuracy", "mc_ece"}
     assert sampled == (expected if variant == "alpha_dropout" else set())
