@@ -234,7 +234,12 @@ PREPARE = {
 # The learning rate
 
 
-def find_rate_with(build=True, leave=None, pick=lambda rates, losses: rates[np.nanargmin(losses)]):
+def find_rate_with(
+    build=True,
+    leave=None,
+    pick=lambda rates, losses: rates[np.nanargmin(losses)],
+    read=np.min,
+):
     def variant(model, rates, x, y, valid, epochs):
         if build:
             model.optimizer.build(model.trainable_variables)
@@ -244,7 +249,7 @@ def find_rate_with(build=True, leave=None, pick=lambda rates, losses: rates[np.n
         for rate in rates:
             model.optimizer.learning_rate = rate
             history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0, seed=0)
-            losses.append(history.history["val_loss"][-1])
+            losses.append(read(history.history["val_loss"]))
             for variable, value in zip(variables, found, strict=True):
                 variable.assign(value)
         if leave is not None:
@@ -265,8 +270,8 @@ def find_rate_on_copies(model, rates, x, y, valid, epochs):
         for own, given in zip(optimizer.variables, model.optimizer.variables, strict=False):
             own.assign(given)  # a new optimizer has no slots yet
         optimizer.learning_rate = rate
-        copy.fit(x, y, epochs=epochs, verbose=0)
-        loss = copy.evaluate(*valid, verbose=0, return_dict=True)["loss"]
+        history = copy.fit(x, y, epochs=epochs, validation_data=valid, verbose=0)
+        loss = min(history.history["val_loss"])
         losses[rate] = loss if np.isfinite(loss) else np.inf
     return np.float32(min(losses, key=losses.get))
 
@@ -276,8 +281,8 @@ def find_rate_going_on(model, rates, x, y, valid, epochs):
     for rate in rates:
         model.optimizer.learning_rate = rate
         history = fit(model, x, y, epochs=epochs, validation_data=valid, verbose=0)
-        if history.history["val_loss"][-1] < lowest:
-            best, lowest = rate, history.history["val_loss"][-1]
+        if min(history.history["val_loss"]) < lowest:
+            best, lowest = rate, min(history.history["val_loss"])
     model.set_weights(found)
     return best
 
@@ -295,6 +300,7 @@ FIND_RATE = {
         (find_rate_with(leave=lambda model, x, y: model(x, training=True)), "moving averages"),
         (find_rate_with(leave=lambda m, x, y: m.optimizer.iterations.assign(99)), "changed"),
         (find_rate_with(leave=another_optimizer), "another optimizer than before"),
+        (find_rate_with(read=lambda losses: losses[-1]), "after the last epoch"),
         (find_rate_with(pick=lambda rates, losses: np.nanargmin(losses)), "none of the `rates`"),
         (find_rate_with(pick=lambda rates, losses: min(rates)), "the rate you choose: you give"),
         (

@@ -9,6 +9,9 @@
     # %% tags=["check:power"] points=2
     ex.power(power)
 
+A text cell of an exercise holds its model answer between the same marks, each in a line of its own
+as `<!-- ### BEGIN SOLUTION -->`, and is not graded.
+
 A cell may carry `tags`, `id` (to name it for good) and, with a check, `points` (default 1).
 """
 
@@ -30,6 +33,7 @@ from coursekit.course.notebooks.cells import named, where
 from coursekit.errors import NotebookError
 
 STUB = "...  # your code here"
+TEXT_STUB = "*Your answer:*"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ALLOWED = {"tags", "id", "points", "editable", "jupyter"}
@@ -191,7 +195,8 @@ def _without_solutions(solution: NotebookNode, source: str) -> NotebookNode:
 
     exercise = copy.deepcopy(solution)
     # Regions in a cell without its tag are for `rules` to tell, which knows cells by their place.
-    solutions = ClearSolutions(code_stub={"python": STUB}, enforce_metadata=False)
+    stubs = {"code_stub": {"python": STUB}, "text_stub": TEXT_STUB}
+    solutions = ClearSolutions(**stubs, enforce_metadata=False)
     tests = ClearHiddenTests(enforce_metadata=False)
     for step in (solutions, tests, ComputeChecksums()):
         try:

@@ -41,13 +41,17 @@ def question(expression: str) -> str:
 
 
 def misspelt(cell: NotebookNode) -> list[str]:
-    """Return the expressions of a text cell that are no Python: known before anything runs.
+    """Return the expressions of a text cell that cannot be filled in: known before anything runs.
+
+    They are no Python, or lack a space inside their braces and would stay in the text as written.
 
     >>> from nbformat.v4 import new_markdown_cell
-    >>> misspelt(new_markdown_cell("It is {{ loss:.2f }} and {{ loss[1:.2f }}."))
-    ['loss[1:.2f']
+    >>> misspelt(new_markdown_cell("It is {{ loss:.2f }}, {{ loss[1:.2f }} and {{ loss:,}}."))
+    ['loss[1:.2f', ' loss:,']
     """
-    return [each for each in asked(cell) if not _is_python(question(each))]
+    left = _EXPRESSION.sub("", written(cell)) if cell.cell_type == "markdown" else ""
+    wrong = [each for each in asked(cell) if not _is_python(question(each))]
+    return wrong + re.findall(r"\{\{(.*?)\}\}", left, re.DOTALL)
 
 
 def _is_python(code: str) -> bool:

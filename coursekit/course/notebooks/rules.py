@@ -95,7 +95,7 @@ def _pairs(nb: NotebookNode) -> Iterator[str]:
         hidden = "### BEGIN HIDDEN TESTS" in cell.source
         if task is not None and not marked:
             yield f"{here}: task:{task} has no region from ### BEGIN SOLUTION to ### END SOLUTION."
-        if task is None and marked:
+        if task is None and marked and cell.cell_type == "code":
             yield f"{here}: has a solution but no tag task:name."
         if check is None and hidden:
             yield f"{here}: has hidden tests but no tag check:name."
