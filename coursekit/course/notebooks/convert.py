@@ -10,7 +10,7 @@
     ex.power(power)
 
 A text cell of an exercise holds its model answer between the same marks, each in a line of its own
-as `<!-- ### BEGIN SOLUTION -->`, and is not graded.
+as `<!-- ### BEGIN SOLUTION -->`; nbgrader takes it for an answer that a human reads, of 0 points.
 
 A cell may carry `tags`, `id` (to name it for good) and, with a check, `points` (default 1).
 """
@@ -33,6 +33,7 @@ from coursekit.course.notebooks.cells import named, where
 from coursekit.errors import NotebookError
 
 STUB = "...  # your code here"
+_BEGIN = "### BEGIN SOLUTION"
 TEXT_STUB = "*Your answer:*"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -174,18 +175,23 @@ def _own_id(cell: NotebookNode, notebook: str, count: int) -> str:
 def _add_grading(cell: NotebookNode) -> None:
     points = cell.metadata.pop("points", 1)
     task, check = named(cell, "task"), named(cell, "check")
-    if task is None and check is None:
+    written = cell.cell_type == "markdown" and _BEGIN in cell.source
+    if written:
+        points, name = 0, f"answer_{cell.id}"  # for a human to read
+    elif task is None and check is None:
         return
+    else:
+        name = f"task_{task}" if task is not None else f"check_{check}"
     cell.metadata["nbgrader"] = NotebookNode(
         cell_type=cell.cell_type,
-        grade=check is not None,
-        grade_id=f"task_{task}" if task is not None else f"check_{check}",
+        grade=written or check is not None,
+        grade_id=name,
         locked=check is not None,
         schema_version=3,
-        solution=task is not None,
+        solution=written or task is not None,
         task=False,
     )
-    if check is not None:
+    if cell.metadata.nbgrader.grade:
         cell.metadata.nbgrader["points"] = points
 
 

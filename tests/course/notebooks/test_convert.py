@@ -43,6 +43,13 @@ ex.power(power)
 ### BEGIN HIDDEN TESTS
 secret = 1
 ### END HIDDEN TESTS
+
+# %% [markdown]
+# **Why** does it fall?
+#
+# <!-- ### BEGIN SOLUTION -->
+# Because we divide, by {{ first }} at first.
+# <!-- ### END SOLUTION -->
 """
 
 
@@ -92,7 +99,8 @@ def test_the_id_of_a_task_stays_when_its_solution_changes():
         [cell.id for cell in convert.pair(text, SOURCE)[0].cells]
         for text in (MASTER, MASTER.replace("1 / shifted", "shifted**-1"))
     )
-    assert first == second == ["task-power", "check-power"]
+    assert first == second
+    assert first[:2] == ["task-power", "check-power"]
 
 
 def test_twins_share_their_ids_and_other_notebooks_do_not():
@@ -110,17 +118,22 @@ def test_an_exercise_has_the_stub_and_neither_solution_nor_hidden_tests():
     assert exercise.cells[1].source == "ex.power(power)"
     assert "shifted" in solution.cells[0].source
     assert "secret" in solution.cells[1].source
+    assert exercise.cells[2].source == "**Why** does it fall?\n\n*Your answer:*"
+    assert "Because we divide" in solution.cells[2].source
 
 
 def test_nbgrader_reads_both_and_agrees_on_roles_points_and_checksums():
     for nb in convert.pair(MASTER, SOURCE):
         read = nbgraderformat.reads(convert.to_text(nb), as_version=4)
-        task, check = read.cells
+        task, check, written = read.cells
         assert utils.is_solution(task)
         assert not utils.is_grade(task)
         assert utils.is_grade(check)
         assert utils.is_locked(check)
         assert utils.determine_grade(check) == (3, 3)
+        assert utils.is_solution(written)
+        assert utils.is_grade(written)
+        assert written.metadata.nbgrader.points == 0
     exercise, _ = convert.pair(MASTER, SOURCE)
     for cell in exercise.cells:
         assert cell.metadata.nbgrader.checksum == utils.compute_checksum(cell)
