@@ -267,6 +267,7 @@ def study(name, build):
     report(name)
 
 
+# %%
 def best_epoch(name):
     """Return the epoch with the lowest validation loss, counted from 1."""
     return int(np.argmin(histories[name]["val_loss"])) + 1
