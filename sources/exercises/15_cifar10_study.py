@@ -49,9 +49,7 @@ about = (
 )
 print(about)
 first = [int(np.flatnonzero(y_test == label)[0]) for label in range(10)]
-ck.show(
-    ck.plotting.images(data.x_test[first] / 255, data.class_names, title="Ten classes, one of each")
-)
+ck.show(ck.plotting.images(data.x_test[first], data.class_names, title="Ten classes, one of each"))
 
 
 # %%
@@ -311,7 +309,7 @@ def seconds(*names):
     """Return for each variant the seconds of 64 batches, its program being compiled already."""
     found = {name: [] for name in names}
     weights = {name: models[name].get_weights() for name in names}
-    for _ in range(4):  # in turn, so that all have the same machine; the quickest counts
+    for _ in range(8):  # in turn, so that all have the same machine; the quickest counts
         for name in names:
             began = time.perf_counter()
             ck.fit(models[name], x_train[:2048], y_train[:2048], epochs=1, verbose=0, seed=0)
