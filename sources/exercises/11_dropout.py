@@ -21,7 +21,6 @@ import coursekit as ck
 
 lab = ck.setup(seed=42)
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 
 ex = ck.exercise(11)
@@ -86,18 +85,14 @@ if ex.is_correct("dropout"):
     draw = np.random.default_rng(42)
     x, weights = draw.normal(1, 1, 30), draw.uniform(size=30)
     rows = np.tile(x, (2_000, 1))
-    fig, ax = plt.subplots()
-    for i, rate in enumerate((0.1, 0.5, 0.9)):
+    counts, averages = np.arange(1, 2_001), {}
+    for rate in (0.1, 0.5, 0.9):
         sums = np.asarray(dropout(rows, rate, draw)) @ weights
-        averages = np.cumsum(sums) / np.arange(1, len(sums) + 1)
-        ax.semilogx(np.arange(1, len(sums) + 1), averages, **ck.plotting.line_kw(i),
-                    label=f"rate {rate:.0%}")  # fmt: skip
-    ax.axhline(x @ weights, color="black", linestyle=":", linewidth=1, label="without dropout")
-    ax.set(xlabel="number of masks (log scale)", ylabel="average sum",
-           title="What the next unit receives, on average over your masks")  # fmt: skip
-    ax.legend()
-    ck.show(fig, alt="Average of a weighted sum over masks for three rates; each settles at the sum "
-                     "without dropout, the later the higher the rate.")  # fmt: skip
+        averages[f"rate {rate:.0%}"] = np.cumsum(sums) / counts
+    averages["without dropout"] = np.full(2_000, x @ weights)
+    ck.show(ck.plotting.lines(averages, counts, log="x", crosses=False, xlabel="number of masks",
+                              ylabel="average of what arrives so far",
+                              title="What the next unit receives, on average over your masks"))  # fmt: skip
 else:
     print("For this picture solve task 1.")
 
@@ -179,7 +174,8 @@ ex.predictive_entropy(predictive_entropy)
 #
 # `samples` has the shape (samples, n, classes), as from task 4. Return for each of the n inputs the
 # **mutual information**: the entropy of the average prediction, minus the average entropy of the
-# single predictions. It is 0 where all of them agree, however undecided each is.
+# single predictions. It is 0 where all of them agree, however undecided each is. The lesson calls it
+# the **epistemic** part of the entropy, and what was taken away the **aleatoric** one.
 #
 # For example, two passes that say (1, 0) and (0, 1) give 0.6931; two that both say (0.5, 0.5) give 0.
 
@@ -255,13 +251,9 @@ if ex.is_correct("alpha_correction"):
     kinds = {"without dropout": lambda x, draw: x, "with your correction": alpha_dropout}
     if ex.is_correct("dropout"):
         kinds["with your ordinary dropout"] = lambda x, draw: np.asarray(dropout(x, 0.2, draw))
-    fig, ax = plt.subplots()
-    for i, (name, drop) in enumerate(kinds.items()):
-        ax.plot(range(1, 41), spreads(drop), **ck.plotting.line_kw(i), label=name)
-    ax.set(xlabel="layer", ylabel="standard deviation", ylim=(0, None),
-           title="SELU layers with a dropout of 20% after each")  # fmt: skip
-    ax.legend()
-    ck.show(fig, alt=f"Standard deviation of 40 SELU layers {', '.join(kinds)}.")
+    found = {name: spreads(drop) for name, drop in kinds.items()}
+    ck.show(ck.plotting.lines(found, xlabel="layer", ylabel="standard deviation of the layer",
+                              title="40 SELU layers with a dropout of 20% after each"))  # fmt: skip
 else:
     print("For this picture solve task 7.")
 
@@ -298,18 +290,15 @@ if all(ex.is_correct(t) for t in ("mc_samples", "predictive_entropy", "mutual_in
         "mutual information": (passes.mean(axis=0), mutual_information(passes)),
     }
     aside = np.linspace(0, 0.8, 33)
-    fig, ax = plt.subplots()
-    for i, (name, (p, doubt)) in enumerate(doubts.items()):
+    shares = {}
+    for name, (p, doubt) in doubts.items():
         right = (p.argmax(axis=1) == truth)[np.argsort(doubt)]
-        share = [right[: round(len(right) * (1 - a))].mean() for a in aside]
-        ax.plot(aside, share, **ck.plotting.line_kw(i), label=name)
-        print(f"{name:22s} one third put aside: {np.interp(1 / 3, aside, share):.1%} are right")
-    ax.axvline(1 / 3, color="black", linestyle=":", linewidth=1)
-    ax.set(xlabel="share put aside, most doubtful first", ylabel="share of right answers",
-           title="The more it may put aside, the more of the rest is right")  # fmt: skip
-    ax.legend(loc="lower right")
-    ck.show(fig, alt="Share of right answers among the images kept against the share put aside, for "
-                     "three measures of doubt; a dotted line marks one third.")  # fmt: skip
+        shares[name] = [right[: round(len(right) * (1 - a))].mean() for a in aside]
+        third = np.interp(1 / 3, aside, shares[name])
+        print(f"{name:22s} one third put aside: {third:.1%} are right")
+    ck.show(ck.plotting.lines(shares, aside, crosses=False, ylabel="share of right answers",
+                              xlabel="share put aside, most doubtful first",
+                              title="What is left when your net may say that it does not know"))  # fmt: skip
 else:
     print("For this part solve tasks 4, 5 and 6.")
 
