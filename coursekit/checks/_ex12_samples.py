@@ -118,17 +118,53 @@ def ends(good: list[tuple[float, float]]) -> tuple[float, float]:
     return min(value for _, value in good), max(value for _, value in good)
 
 
+STAGES: dict[str, dict[str, Any]] = {
+    "The next range has no margin: from half the smallest to twice the largest.":
+        {"widen": lambda good, now: good},
+    "The margin leaves the range of the stage; cut it off at both ends.":
+        {"widen": lambda good, now: (good[0] / 2, 2 * good[1])},
+    "A loss of NaN counts as the best; it is the worst, a training that diverged.":
+        {"lost": -np.inf},
+    "A loss of NaN spoils the order of a plain sort; count it as the worst.":
+        {"lost": np.nan},
+    "The next range spans the highest losses; keep the lowest.":
+        {"narrow": lambda tried, n: ends(trials(tried[-1:])[-(n // 4) :])},
+    "The next range spans all values; keep the best.": {"narrow": lambda tried, n: ends(tried[-1])},
+    "The next range spans the best half; keep the best n // 4.":
+        {"narrow": lambda tried, n: ends(trials(tried[-1:])[: n // 2])},
+    "The next range spans one value too many: `n // 4` rounds down.":
+        {"narrow": lambda tried, n: ends(trials(tried[-1:])[: -(-n // 4)])},
+    "The next range comes from the trials of all stages; take those of this stage.":
+        {"narrow": lambda tried, n: ends(trials(tried)[: n // 4])},
+    "The next range spans the best quarter of all trials; take those of this stage.":
+        {"narrow": lambda tried, n: ends(trials(tried)[: len(tried) * n // 4])},
+    "The next range spans the first n // 4 values of the stage; sort them by their losses.":
+        {"narrow": lambda tried, n: ends(tried[-1][: n // 4])},
+    "Your best value is that of the last stage; an earlier one had a lower loss. Look at all.":
+        {"best": lambda tried: min(tried[-1])[1]},
+    "You return the lowest loss, not its value.": {"best": lambda tried: trials(tried)[0][0]},
+    "Your best value has the highest loss.": {"best": lambda tried: trials(tried)[-1][1]},
+    "The order is first the best value, then the ranges.":
+        {"result": lambda best, ranges: (ranges, best)},
+    "You return the last range alone; the ranges of all stages are wanted.":
+        {"result": lambda best, ranges: (best, ranges[-1])},
+}  # fmt: skip
+
+
 def coarse_to_fine(
     loss, low, high, stages, n, rng, sample=log_uniform,
-    narrow=lambda tried, n: ends(trials(tried[-1:])[: n // 4]),
+    narrow=lambda tried, n: ends(trials(tried[-1:])[: n // 4]), lost=np.inf,
+    widen=lambda good, now: (max(now[0], good[0] / 2), min(now[1], 2 * good[1])),
     best=lambda tried: trials(tried)[0][1], result=lambda best, ranges: (best, np.array(ranges)),
 ):  # fmt: skip
     """Search in stages; `narrow` and `best` see the trials of each stage so far."""
     tried, ranges = [], []
     for _ in range(stages):
         ranges.append((low, high))
-        tried.append([(loss(value), value) for value in sample(low, high, n, rng)])
-        low, high = narrow(tried, n)
+        values = sample(low, high, n, rng)
+        found = [(loss(value), value) for value in values]
+        tried.append([(lost if np.isnan(each) else each, value) for each, value in found])
+        low, high = widen(narrow(tried, n), ranges[-1])
     return result(best(tried), ranges)
 
 

@@ -5,6 +5,7 @@ Trainings are stand-ins that write down what they are asked, so nothing is train
 
 from __future__ import annotations
 
+import math
 from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from coursekit.checks import _ex12_samples as of
-from coursekit.checks._ex12_samples import ends, trials
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.behaviour import behaviour
@@ -54,29 +54,6 @@ def whole_numbers(answer: Any) -> None:
 
 _OUTSIDE = "In stage {} a value lies outside the range that your list gives for it."
 _NOT_LOG = "The values of a stage are not log-uniform: every factor is equally likely."
-_STAGES: dict[str, dict[str, Any]] = {
-    "The next range spans the highest losses; keep the lowest.":
-        {"narrow": lambda tried, n: ends(trials(tried[-1:])[-(n // 4) :])},
-    "The next range spans all values; keep the best.": {"narrow": lambda tried, n: ends(tried[-1])},
-    "The next range spans the best half; keep the best n // 4.":
-        {"narrow": lambda tried, n: ends(trials(tried[-1:])[: n // 2])},
-    "The next range spans one value too many: `n // 4` rounds down.":
-        {"narrow": lambda tried, n: ends(trials(tried[-1:])[: -(-n // 4)])},
-    "The next range comes from the trials of all stages; take those of this stage.":
-        {"narrow": lambda tried, n: ends(trials(tried)[: n // 4])},
-    "The next range spans the best quarter of all trials; take those of this stage.":
-        {"narrow": lambda tried, n: ends(trials(tried)[: len(tried) * n // 4])},
-    "The next range spans the first n // 4 values of the stage; sort them by their losses.":
-        {"narrow": lambda tried, n: ends(tried[-1][: n // 4])},
-    "Your best value is that of the last stage; an earlier one had a lower loss. Look at all.":
-        {"best": lambda tried: min(tried[-1])[1]},
-    "You return the lowest loss, not its value.": {"best": lambda tried: trials(tried)[0][0]},
-    "Your best value has the highest loss.": {"best": lambda tried: trials(tried)[-1][1]},
-    "The order is first the best value, then the ranges.":
-        {"result": lambda best, ranges: (ranges, best)},
-    "You return the last range alone; the ranges of all stages are wanted.":
-        {"result": lambda best, ranges: (best, ranges[-1])},
-}  # fmt: skip
 _SAMPLED: dict[str, of.Sampler] = {
     _NOT_LOG: lambda low, high, n, rng: rng.uniform(low, high, n),
     _OUTSIDE.format(1): lambda low, high, n, rng: of.log_uniform(low / 9, high * 9, n, rng),
@@ -86,7 +63,7 @@ _SAMPLED: dict[str, of.Sampler] = {
 
 @TASKS.task(
     "From coarse to fine",
-    mistakes={reason: partial(of.coarse_to_fine, **change) for reason, change in _STAGES.items()}
+    mistakes={reason: partial(of.coarse_to_fine, **change) for reason, change in of.STAGES.items()}
     | {reason: partial(of.coarse_to_fine, sample=sampler) for reason, sampler in _SAMPLED.items()},
     hints=(
         "A loop over the stages. In each: note the range, draw n values, call `loss` once each.",
@@ -97,20 +74,23 @@ _SAMPLED: dict[str, of.Sampler] = {
 )
 def coarse_to_fine(answer: Any) -> None:
     """(best value, ranges) as a function (loss, low, high, stages, n, rng)."""
-    for low, high, stages, n, lucky in (
-        (1e-6, 1.0, 3, 12, None), (1e-3, 1e3, 4, 11, None), (1e-4, 1.0, 2, 300, None),
-        (1e-5, 10.0, 3, 20, 2), (1e-5, 10.0, 3, 16, 20),
+    for low, high, stages, n, lucky, limit in (
+        (1e-6, 1.0, 3, 12, None, 99), (1e-3, 1e3, 4, 11, None, 99), (1e-4, 1.0, 2, 300, None, 99),
+        (1e-5, 10.0, 3, 20, 2, 99), (1e-5, 10.0, 3, 16, 20, 99), (1e-6, 1.0, 3, 24, None, 1),
     ):  # fmt: skip
-        _follow(answer, low, high, stages, n, lucky)
+        _follow(answer, low, high, stages, n, lucky, limit)
     of.require_generator(
         lambda draw: [call(answer, lambda v: abs(np.log(v)), 1e-3, 10.0, 2, 8, draw)[0]]
     )
 
 
-def _follow(answer: Any, low: float, high: float, stages: int, n: int, lucky: int | None) -> None:
+def _follow(
+    answer: Any, low: float, high: float, stages: int, n: int, lucky: int | None, limit: float
+) -> None:
     """Repeat each search, right or wrong, on the values that the answer drew, and compare.
 
-    `lucky` is the number of a call whose loss is the lowest of all, by chance.
+    `lucky` is the number of a call whose loss is the lowest of all, by chance. A value whose
+    logarithm lies more than `limit` above the best one's diverges.
     """
     calls: list[tuple[float, float]] = []  # (value, loss)
 
@@ -119,7 +99,8 @@ def _follow(answer: Any, low: float, high: float, stages: int, n: int, lucky: in
         if value <= 0:
             raise Wrong(f"You pass {value:.3g} to `loss`. Did you draw an exponent?")
         off = np.log(value / (low * high**2) ** (1 / 3))
-        calls.append((value, 1e3 if len(calls) == lucky else 1e4 * (1 + off**2)))
+        reached = 1e3 if len(calls) == lucky else 1e4 * (1 + off**2)
+        calls.append((value, reached if off < limit else math.nan))
         return calls[-1][1]
 
     case = (loss, low, high, stages, n, rng(f"stages {n}"))
@@ -140,7 +121,7 @@ def _follow(answer: Any, low: float, high: float, stages: int, n: int, lucky: in
         return again
 
     agree(wraps(answer)(lambda *_: got), repeated(), [case], read=parts("best", "ranges"),
-          mistakes={reason: repeated(**change) for reason, change in _STAGES.items()},
+          mistakes={reason: repeated(**change) for reason, change in of.STAGES.items()},
           names=("best", "ranges"), rtol=1e-6)  # fmt: skip
     if np.ndim(got[0]):  # the notebook prints it as one number
         raise Wrong(f"Your `best` is {describe(got[0])}; expected one number.")
@@ -165,6 +146,10 @@ _halving = partial(partial, of.successive_halving)
         "themselves may be dicts, which cannot be sorted.",
     ),
     mistakes={
+        "A loss of NaN spoils the order of a plain sort; count it as the worst.":
+            _halving(order=lambda losses: sorted(range(len(losses)), key=losses.__getitem__)),
+        "A loss of NaN counts as the best; it is the worst, a training that diverged.":
+            _halving(order=lambda losses: np.argsort(np.nan_to_num(losses, nan=-np.inf))),
         "You keep those with the highest losses.": _halving(order=lambda v: np.argsort(v)[::-1]),
         "You keep the first of a rung; sort by the losses.":
             _halving(order=lambda losses: np.arange(len(losses))),
@@ -203,7 +188,8 @@ def successive_halving(answer: Any) -> dict[str, Any]:
             rungs[-1][1].append(i)
             if sum(len(rung) for _, rung in rungs) > 5 * len(given):
                 raise Wrong("Your function does not stop: it must when one configuration is left.")
-            return float(quality[i] + slow[i] / epochs)
+            lost = len(given) > 7 and quality[i] in (1, len(given) - 1)  # diverged
+            return math.nan if lost else float(quality[i] + slow[i] / epochs)
 
         winner, spent = _parts("winner", "epochs")(call(answer, train, given, first, eta))
         here = f"with {count} configurations, first={first}, eta={eta}, "

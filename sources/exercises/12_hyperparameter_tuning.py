@@ -73,17 +73,18 @@ ex.whole_numbers(whole_numbers)
 # **Predict first:** how high is each bar?
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(9, 2.8))
 draw = np.random.default_rng(42)
-if ex.is_correct("log_uniform"):
+if ex.is_correct("log_uniform") and ex.is_correct("whole_numbers"):
+    fig, axes = plt.subplots(1, 2, figsize=(9, 2.8))
     axes[0].hist(np.log10(log_uniform(1e-4, 1, 4_000, draw)), bins=np.arange(-4, 0.1, 0.5))
-axes[0].set(xlabel="log10 of the value", ylabel="samples", title="log_uniform(1e-4, 1, 4000, rng)")
-if ex.is_correct("whole_numbers"):
+    axes[0].set(
+        xlabel="log10 of the value", ylabel="samples", title="log_uniform(1e-4, 1, 4000, rng)"
+    )
     axes[1].bar(*np.unique(whole_numbers(2, 5, 4_000, draw), return_counts=True))
-axes[1].set(xlabel="value", title="whole_numbers(2, 5, 4000, rng)")
-ck.show(
-    fig, alt="Histograms of the two samplers, where they are solved: all bars about equally high."
-)
+    axes[1].set(xlabel="value", title="whole_numbers(2, 5, 4000, rng)")
+    ck.show(fig, alt="Histograms of the two samplers: all bars are about equally high.")
+else:
+    print("For this picture solve tasks 1 and 2.")
 
 # %% [markdown]
 # ## Part 2: Searches
@@ -94,8 +95,10 @@ ck.show(
 #
 # 1. draw `n` values log-uniformly between `low` and `high` (use your sampler), and call `loss(value)`
 #    **once** for each: every call is a training;
-# 2. take the `n // 4` values with the lowest losses of this stage; the next stage searches from the
-#    smallest of them to the largest.
+# 2. take the `n // 4` values with the lowest losses of this stage; the next stage searches from **half
+#    the smallest** of them to **twice the largest**, a margin, but never outside the range of this stage.
+#
+# A training that diverges returns NaN as its loss: it counts as the worst.
 #
 # Return the pair `(best, ranges)`: the value with the lowest loss **of all stages**, and the list of
 # the pairs `(low, high)` that were searched, one for each stage, the first being the one given. `n` is at
@@ -109,10 +112,12 @@ def coarse_to_fine(loss, low, high, stages, n, rng):
     tried, ranges = [], []
     for _ in range(stages):
         ranges.append((low, high))
-        stage = sorted((loss(value), value) for value in log_uniform(low, high, n, rng))
+        values = log_uniform(low, high, n, rng)
+        losses = np.nan_to_num([loss(value) for value in values], nan=np.inf)
+        stage = sorted(zip(losses, values, strict=True))
         tried += stage
         good = [value for _, value in stage[: n // 4]]
-        low, high = min(good), max(good)
+        low, high = max(low, min(good) / 2), min(high, 2 * max(good))
     return min(tried)[1], ranges
     ### END SOLUTION
 
@@ -124,7 +129,7 @@ ex.coarse_to_fine(coarse_to_fine)
 # ### Task 4: successive halving
 #
 # `train(configuration, epochs)` trains a configuration from the start for so many epochs and returns its
-# validation loss. Begin with all configurations, two or more, and a budget of `first` epochs.
+# validation loss, NaN if it diverged: that counts as the worst. Begin with all configurations, two or more, and a budget of `first` epochs.
 #
 # 1. Train each one that is left with the budget.
 # 2. Keep the best `1 / eta` of them: `len(...) // eta`, but one at least.
@@ -163,7 +168,7 @@ ex.successive_halving(successive_halving)
 # | `data` | has `x_train`, `y_train`, `x_valid`, `y_valid`, `x_test`, `y_test` |
 #
 # A model has `model.score(x, y)`: its accuracy. Train each configuration **once**, choose the best as you
-# have learnt it, and return the triple `(configuration, validation score, test score)` of the chosen one.
+# have learned it, and return the triple `(configuration, validation score, test score)` of the chosen one.
 # The rules about the test data: nothing is chosen by them, and you look at them **once**.
 
 
@@ -228,13 +233,18 @@ if ex.is_correct("coarse_to_fine"):
         rates, losses = zip(*trials[i * n_each : (i + 1) * n_each], strict=True)
         look = {"color": ck.plotting.COLORS[i], "label": f"stage {i + 1}"}
         ax.loglog(rates, losses, ck.plotting.MARKERS[i], alpha=0.7, **look)
+        lost = np.isnan(losses)  # diverged: a cross at the loss of guessing
+        ax.plot(np.array(rates)[lost], np.full(lost.sum(), np.log(10)), "x", color=look["color"])
         ax.axvspan(low, high, color=ck.plotting.COLORS[i], alpha=0.08)
     ax.set(xlabel="learning rate (log scale)", ylabel="validation loss (log scale)",
            title=f"Your search chooses a rate of {best:.2g}")  # fmt: skip
-    ax.legend()
+    ax.set_yticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"])
+    ax.minorticks_off()
+    fig.legend(loc="outside right center")
     ck.show(
         fig,
-        alt="Validation loss against learning rate for the trials of three stages, each stage in a narrower band.",
+        alt="Validation loss against learning rate for the trials of three stages, each stage in a "
+        "narrower band; a cross is a training that diverged.",
     )
     for low, high in ranges:
         print(f"searched {low:.2g} to {high:.2g}: a factor of {high / low:.3g}")
@@ -242,9 +252,10 @@ else:
     print("For this search solve task 3.")
 
 # %% [markdown]
-# Do the best trials of a later stage crowd at one end of its range? Then the narrowing has cut off a part of
-# the valley: with few trials, the best quarter may lie on one side of it. That is why the lesson's `narrow`
-# adds a margin at both ends.
+# Do the best trials of a later stage still crowd at one end of its range? With few trials the best quarter
+# may lie on one side of the valley; the margin keeps the other side within reach. Rates near 1 may diverge,
+# which is why NaN must count as the worst: a NaN is neither smaller nor larger than anything, so `sorted` and
+# `min` put it anywhere.
 #
 # Now halving, on 16 random rates from your sampler: does it find a rate as good as the full search over
 # the same 16, and for how many epochs?

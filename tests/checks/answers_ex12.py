@@ -62,10 +62,11 @@ def coarse_to_fine(loss, low, high, stages, n, rng):
     tried, ranges = [], []
     for _ in range(stages):
         ranges.append((low, high))
-        stage = sorted((loss(value), value) for value in log_uniform(low, high, n, rng))
+        pairs = [(loss(value), value) for value in log_uniform(low, high, n, rng)]
+        stage = sorted((10**9 if np.isnan(found) else found, value) for found, value in pairs)
         tried += stage
         good = [value for _, value in stage[: n // 4]]
-        low, high = min(good), max(good)
+        low, high = max(low, min(good) / 2), min(high, max(good) * 2)
     return min(tried)[1], ranges
 
 
@@ -75,10 +76,10 @@ def coarse_to_fine_with_arrays(loss, low, high, stages, n, rng):
         ranges[i] = low, high
         values = 10 ** rng.uniform(np.log10(low), np.log10(high), n)[::-1]
         losses = np.array([loss(value) for value in values])
-        if losses.min() < best_loss:
-            best, best_loss = values[losses.argmin()], losses.min()
+        if np.nanmin(losses) < best_loss:
+            best, best_loss = values[np.nanargmin(losses)], np.nanmin(losses)
         kept = values[np.argsort(losses)[: n // 4]]
-        low, high = kept.min(), kept.max()
+        low, high = np.clip([kept.min() / 2, kept.max() * 2], low, high)
     return best, ranges
 
 
@@ -90,13 +91,17 @@ def searching(mistake):
             values = log_uniform(low, high, n, rng)
             if mistake == "all at once":
                 loss(values)
-            losses = [loss(value) for value in values]
+            losses = np.nan_to_num([loss(value) for value in values], nan=np.inf)
             i = int(np.argmin(losses))
             if losses[i] < best_loss:
                 best, best_loss = values[i : i + 1] if mistake == "array" else values[i], losses[i]
             kept = values[np.argsort(losses)[: 4 if mistake == "four" else n // 4]]
-            if mistake != "stay":
-                low, high = kept.min(), kept.max()
+            if mistake == "one side":
+                low, high = kept.min(), min(high, 2 * kept.max())
+            elif mistake == "factor 10":
+                low, high = max(low, kept.min() / 10), min(high, 10 * kept.max())
+            elif mistake != "stay":
+                low, high = max(low, kept.min() / 2), min(high, 2 * kept.max())
         if mistake == "again":
             loss(best)
         if mistake == "swapped ends":
@@ -110,6 +115,8 @@ COARSE_TO_FINE = {
     "right": [coarse_to_fine, coarse_to_fine_with_arrays, searching("")],
     "wrong": [
         (searching("four"), "`ranges`: at index (1, 1)"),
+        (searching("one side"), "`ranges`: at index (1, 0)"),
+        (searching("factor 10"), "`ranges`: at index (1, 0)"),
         (searching("stay"), "`ranges`: at index (1, 0) you give 1e-06"),
         (searching("swapped ends"), "`ranges`: at index (0, 0) you give 1"),
         (searching("again"), "calls `loss` 37 times"),
@@ -126,7 +133,7 @@ COARSE_TO_FINE = {
 def halving_recursively(train, configurations, first, eta):
     if len(configurations) == 1:
         return configurations[0], 0
-    ranked = sorted(configurations, key=lambda c: train(c, first))
+    ranked = sorted(configurations, key=lambda c: np.nan_to_num(train(c, first), nan=1e9))
     winner, spent = halving_recursively(
         train, ranked[: max(len(ranked) // eta, 1)], first * eta, eta
     )
@@ -136,7 +143,7 @@ def halving_recursively(train, configurations, first, eta):
 def halving_until_one_is_left(train, configurations, first, eta):
     left, budget, spent = configurations, first, 0
     while True:
-        rung = sorted(((train(c, budget), i) for i, c in enumerate(left)), key=lambda pair: pair[0])
+        rung = sorted((np.nan_to_num(train(c, budget), nan=1e9), i) for i, c in enumerate(left))
         spent += budget * len(left)
         left = [left[i] for _, i in rung[: max(1, len(left) // eta)]]
         if len(left) == 1:

@@ -56,19 +56,30 @@ class Uniform:
         lowest, highest = float(min(values)), float(max(values))
         extra = margin * (self._to_scale(self.high) - self._to_scale(self.low))
         # A logarithm and back may round the best values, or the old ends, out of the new range.
-        below = min(lowest, self._from_scale(self._to_scale(lowest) - extra))
-        above = max(highest, self._from_scale(self._to_scale(highest) + extra))
+        below = min(lowest, float(self._from_scale(self._to_scale(lowest) - extra)))
+        above = max(highest, float(self._from_scale(self._to_scale(highest) + extra)))
         return type(self)(max(self.low, below), min(self.high, above))
 
     def suggest(self, trial: optuna.Trial, name: str) -> float:
         """Let an Optuna trial choose a value."""
         return trial.suggest_float(name, self.low, self.high)
 
-    def _to_scale(self, value: float) -> float:
-        return float(value)
+    def at(self, share: Any) -> np.ndarray:
+        """Return the values that stand at these shares of the way, in [0, 1), from low to high."""
+        low, high = self._to_scale(self.low), self._to_scale(self.high)
+        values = low + np.asarray(share, dtype=float) * (high - low)
+        return np.clip(self._from_scale(values), self.low, self.high)
 
-    def _from_scale(self, value: float) -> float:
-        return float(value)
+    def share(self, value: Any) -> np.ndarray:
+        """Return the share of the way from low to high at which values stand: `at` turned round."""
+        low, high = self._to_scale(self.low), self._to_scale(self.high)
+        return (self._to_scale(np.asarray(value, dtype=float)) - low) / (high - low)
+
+    def _to_scale(self, value: Any) -> Any:
+        return value
+
+    def _from_scale(self, value: Any) -> Any:
+        return value
 
 
 class LogUniform(Uniform):
@@ -96,11 +107,11 @@ class LogUniform(Uniform):
         """Let an Optuna trial choose a value."""
         return trial.suggest_float(name, self.low, self.high, log=True)
 
-    def _to_scale(self, value: float) -> float:
-        return math.log(value)
+    def _to_scale(self, value: Any) -> Any:
+        return np.log(value)
 
-    def _from_scale(self, value: float) -> float:
-        return math.exp(value)
+    def _from_scale(self, value: Any) -> Any:
+        return np.exp(value)
 
 
 class Integers(Uniform):
@@ -125,6 +136,15 @@ class Integers(Uniform):
         """Return `n` values, shape (n,), integers."""
         return rng.integers(self.low, self.high, n)
 
+    def at(self, share: Any) -> np.ndarray:
+        """Return the whole numbers at these shares of the way, in [0, 1), from low to high."""
+        steps = np.floor(np.asarray(share, dtype=float) * (self.high - self.low)).astype(int)
+        return np.minimum(self.low + steps, self.high - 1)
+
+    def share(self, value: Any) -> np.ndarray:
+        """Return the middle of the shares at which `at` gives these whole numbers."""
+        return (np.asarray(value, dtype=float) - self.low + 0.5) / (self.high - self.low)
+
     def narrowed(self, values: Sequence[float], margin: float = 0.1) -> Integers:
         """Return the range that holds `values`, wider by `margin` at both ends, within this one."""
         extra = math.ceil(margin * (self.high - self.low))
@@ -139,8 +159,13 @@ class Integers(Uniform):
 Space = Mapping[str, Uniform]
 
 
-def sample(space: Space, n: int, *, seed: int) -> list[dict[str, float]]:
-    """Draw `n` configurations at random, each a dict from name to value.
+def sample(
+    space: Space, n: int, *, seed: int, quasi_random: bool = False
+) -> list[dict[str, float]]:
+    """Draw `n` configurations, each a dict from name to value.
+
+    At random, each for itself; or quasi-randomly, from a scrambled Sobol sequence (Sobol, 1967;
+    Owen, 1998), whose points keep out of each other's way in every range. `n` is best a power of 2.
 
     Raises ArgumentError for an empty space, or `n` below 1.
 
@@ -151,8 +176,33 @@ def sample(space: Space, n: int, *, seed: int) -> list[dict[str, float]]:
     check_space(space)
     n = whole_number("n", n, least=1)
     rng = np.random.default_rng(seed)
+    if quasi_random:
+        return configurations_at(space, quasi_random_points(n, len(space), rng))
     columns = {name: values.sample(n, rng).tolist() for name, values in space.items()}
     return [{name: columns[name][i] for name in columns} for i in range(n)]
+
+
+def quasi_random_points(n: int, dimensions: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the first `n` points of a scrambled Sobol sequence, shape (n, dimensions)."""
+    from scipy.stats import qmc
+
+    return qmc.Sobol(dimensions, seed=rng).random_base2(max(n - 1, 0).bit_length())[:n]
+
+
+def configurations_at(space: Space, points: np.ndarray) -> list[dict[str, float]]:
+    """Return the configuration at each point of the unit cube, shape (n, len(space))."""
+    columns = {
+        name: values.at(points[:, i]).tolist() for i, (name, values) in enumerate(space.items())
+    }
+    return [{name: columns[name][i] for name in columns} for i in range(len(points))]
+
+
+def points_of(space: Space, configurations: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Return where configurations stand in the unit cube, shape (n, len(space))."""
+    return np.stack(
+        [values.share([each[name] for each in configurations]) for name, values in space.items()],
+        axis=1,
+    )
 
 
 def best_first(losses: Sequence[float]) -> list[int]:
