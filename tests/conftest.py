@@ -45,6 +45,7 @@ SLOW = (
     "tests/experiments/test_tuning.py",
     "tests/experiments/test_workers.py",
     "tests/nets/test_recommend.py::test_a_recommended_net_learns",
+    "tests/nets/test_recommended_defaults.py",
     "tests/nets/test_transfer.py::test_frozen_weights_do_not_move_and_the_others_do",
     "tests/test_cli.py::test_jupyter_that_does_not_start",
     "tests/test_collection.py::test_names_that_hold_the_clock",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OPTIONS = ("relu", "swish", "selu", "reuse", "prune", "shrink", "mc")
 _SHALLOW = "That row of the table is for shallow nets; this one has twenty layers."
+_NO_BATCH = "Batch normalisation needs a batch: with one sample in it the variance is 0."
 _UNTRAINED = "The net has yet to be trained at all; which row of the tables makes a deep one train?"
 _AS_SURE = "A smaller or sparser net is as sure of its wrong answers as before."
 _AGAIN = "That would need another training, and there is no time for that."
@@ -12,15 +13,14 @@ _ALONE = "It still has to learn all from 200 labels alone. Is there nothing to s
 # case → the right choice, then a reason against each other one; "" stands for all the rest
 _REASONS: dict[str, tuple[str, dict[str, str]]] = {
     "two_layers": ("relu", {
-        "swish": "Batch normalisation and a smooth activation are for deep nets, not two layers.",
+        "swish": "Swish gains in deep nets; in two layers ReLU does as well, and is cheaper.",
         "selu": "Self-normalisation pays where a signal passes many layers; here there are two.",
         "": "The case names no such need: no scarce labels, no small device, no risk."}),
     "skips": ("swish", {
         "relu": _SHALLOW, "": _UNTRAINED,
         "selu": "A skip connection adds two signals, so self-normalisation breaks."}),
     "batches_of_one": ("selu", {
-        "relu": _SHALLOW, "": _UNTRAINED,
-        "swish": "Batch normalisation needs a batch: with one sample in it the variance is 0."}),
+        "relu": _NO_BATCH, "swish": _NO_BATCH, "": _UNTRAINED}),
     "few_labels": ("reuse", {
         "mc": "It would tell you how little the net knows; first let it know more.",
         "shrink": "Size is not the trouble here: the labels are.", "": _ALONE}),

@@ -1,8 +1,10 @@
 """The chapter's guidelines as a function: facts about a task in, a compiled net and reasons out.
 
 The two configurations are those of A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras,
-and TensorFlow*, 3rd edition, 2022, chapter 11, "Summary and Practical Guidelines". Where the
-guidelines leave a number open ("deep", "few images"), the constants below say which one is used.
+and TensorFlow*, 3rd edition, 2022, chapter 11, "Summary and Practical Guidelines", changed where
+the course's experiments (lesson 13, the CIFAR-10 study) decide otherwise: batch normalisation in
+shallow nets too; alpha dropout only where something asks for it, and no weight decay; patience that
+fits the run. Where a number is left open ("deep", "few images"), the constants below give it.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ __all__ = ["DEEP", "FEW_IMAGES", "Choice", "Recommendation", "recommend"]
 DEEP = 6  # from so many hidden layers on, a net counts as deep
 FEW_IMAGES = 5_000  # with fewer training images, overfitting is to be expected
 _NEEDS = ("latency", "sparse", "uncertainty")
-_RATE = {"Nesterov": 0.01, "AdamW": 0.001}
+_RATE, _SELU_RATE = 0.01, 0.003  # a net without batch normalisation endures less
 _L1, _DROPOUT, _ALPHA_DROPOUT = 3e-4, 0.2, 0.1
 _TOP = 5  # highest rate of a 1cycle, as a multiple of a good constant one
+_PATIENCE = 5  # at most so many epochs without progress until the rate is halved
 
 
 class Choice(NamedTuple):
@@ -55,13 +58,23 @@ class Recommendation:
     learning_rate: float
     afterwards: tuple[str, ...]
 
-    def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Return new callbacks for one training; "performance" needs validation data."""
+    def callbacks(self, epochs: int) -> list[keras.callbacks.Callback]:
+        """Return new callbacks for one training of so many epochs.
+
+        "performance" needs validation data: it halves the rate after an eighth of the epochs, at
+        most 5, without a lower loss, and stops after twice as many without a higher accuracy. (A
+        patience longer than the run would be a constant rate, and stopping by the loss costs
+        accuracy.)
+        """
+        epochs = whole_number("epochs", epochs, least=1)
         if self.schedule == "1cycle":
             return [OneCycle(_TOP * self.learning_rate)]
+        patience = min(_PATIENCE, max(1, round(epochs / 8)))
         return [
-            keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5),
-            keras.callbacks.EarlyStopping(patience=10, restore_best_weights=True),
+            keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=patience),
+            keras.callbacks.EarlyStopping(
+                "val_accuracy", patience=2 * patience, mode="max", restore_best_weights=True
+            ),
         ]
 
     def __repr__(self) -> str:
@@ -110,9 +123,10 @@ def recommend(
 ) -> Recommendation:
     """Return a compiled dense classifier by one of the two configurations, with the reasons.
 
-    - default: He; ReLU where shallow, Swish with batch normalisation where deep; Nesterov, or
-      AdamW with weight decay where images are few; performance scheduling with early stopping.
-    - self-normalising: LeCun, SELU, no batch normalisation, alpha dropout; Nesterov; 1cycle.
+    - default: He; batch normalisation, then ReLU where shallow, Swish where deep.
+    - self-normalising: LeCun, SELU, no batch normalisation.
+
+    Both: Nesterov; performance scheduling with early stopping, or 1cycle, if you ask for it.
 
     Args:
         input_shape: shape of one sample, such as (28, 28).
@@ -123,10 +137,11 @@ def recommend(
         self_normalizing: choose the second configuration.
         needs: any of "latency" (a faster activation, fewer layers where `hidden` is not given),
             "sparse" (ℓ1 on the hidden kernels, except where it would break self-normalisation) and
-            "uncertainty" (dropout for `coursekit.mc_predict`); one name or several.
-        schedule: "1cycle" or "performance" in place of the configuration's own.
-        learning_rate: a good constant rate, best from `coursekit.lr_range_test`; by default 0.01
-            for Nesterov and 0.001 for AdamW.
+            "uncertainty" (dropout before the output, alpha dropout where the net normalises itself,
+            for `coursekit.mc_predict`); one name or several.
+        schedule: "performance" (by default) or "1cycle".
+        learning_rate: a good constant rate, best from `coursekit.lr_range_test`; by default 0.01,
+            and 0.003 for the self-normalising net.
 
     Raises:
         ArgumentError: a value out of range, an unknown need or schedule.
@@ -137,8 +152,8 @@ def recommend(
     Choice(what='depth', choice='4 hidden layers', why='start small; go deeper while it helps')
     >>> advice.model.compiled, advice.schedule
     (True, 'performance')
-    >>> recommend((28, 28), 10, hidden=20, self_normalizing=True).schedule
-    '1cycle'
+    >>> recommend((28, 28), 10, hidden=20, self_normalizing=True).learning_rate
+    0.003
     """
     n_train, hidden = (
         value if value is None else whole_number(name, value, least=1)
@@ -148,20 +163,15 @@ def recommend(
     task = _Task(*known, bool(self_normalizing), _needs(needs))
     if schedule not in ("1cycle", "performance", None):
         raise ArgumentError(f"schedule must be 1cycle or performance, but is {schedule!r}")
-    schedule = schedule or ("1cycle" if task.self_normalizing else "performance")
-    algorithm = "AdamW" if _decays(task) else "Nesterov"
-    rate = _RATE[algorithm]
+    schedule = schedule or "performance"
+    rate = _SELU_RATE if task.self_normalizing else _RATE
     if learning_rate is not None:
         rate = number("learning_rate", learning_rate, 0, ends="()")
 
     model = _net(task)
-    if algorithm == "AdamW":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    else:
-        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    choices = [*_choices_of_net(task), *_choices_of_training(task, algorithm, rate, schedule)]
+    choices = [*_choices_of_net(task), *_choices_of_training(task, rate, schedule)]
     table = Table(Choice(*row) for row in choices)
     return Recommendation(model, table, schedule, rate, _afterwards(task))
 
@@ -174,11 +184,6 @@ def _needs(needs: Any) -> frozenset[str]:
     if unknown:
         raise ArgumentError(f"needs must be among {', '.join(_NEEDS)}, but holds {unknown[0]!r}")
     return found
-
-
-def _decays(task: _Task) -> bool:
-    # ℓ1 is a penalty in the loss: SGD uses it as it is, an adaptive optimizer would rescale it.
-    return task.few and not task.self_normalizing and "sparse" not in task.needs
 
 
 def _has_l1(task: _Task) -> bool:
@@ -199,8 +204,7 @@ def _net(task: _Task) -> keras.Sequential:
         units=task.units,
         activation=_activation(task),
         initializer="lecun_normal" if task.self_normalizing else "he_normal",
-        batch_norm=task.deep and not task.self_normalizing,
-        alpha_dropout=_ALPHA_DROPOUT if task.self_normalizing else 0.0,
+        batch_norm=not task.self_normalizing,
     )
     layers = list(model.layers)
     if _has_l1(task):
@@ -209,9 +213,15 @@ def _net(task: _Task) -> keras.Sequential:
             twin(layer, kernel_regularizer=l1) if isinstance(layer, keras.layers.Dense) else layer
             for layer in layers[:-1]
         ]
-    if "uncertainty" in task.needs and not task.self_normalizing:
-        layers.insert(-1, keras.layers.Dropout(_DROPOUT))
+    if "uncertainty" in task.needs:
+        layers.insert(-1, _dropout(task))
     return keras.Sequential([keras.Input(model.input_shape[1:]), *layers])
+
+
+def _dropout(task: _Task) -> keras.layers.Layer:
+    if task.self_normalizing:
+        return keras.layers.AlphaDropout(_ALPHA_DROPOUT)
+    return keras.layers.Dropout(_DROPOUT)
 
 
 def _choices_of_net(task: _Task) -> list[tuple[str, str, str]]:
@@ -237,43 +247,38 @@ def _choices_of_net(task: _Task) -> list[tuple[str, str, str]]:
     else:
         activation, why = {
             "swish": ("Swish", "smooth, so no unit dies"),
-            "relu": ("ReLU", "simple and the cheapest to compute"),
+            "relu": ("ReLU", "the cheapest to compute; Swish gains nothing in few layers"),
         }[_activation(task)]
         rows += [
             ("activation", activation, why),
             ("weights", "He normal", "keeps the signal's size with the ReLU family"),
         ]
-        bn = ("BN before each activation", "deep: gradients stay in range")
-        none = ("none", "a shallow net with He weights trains without")
-        rows.append(("normalisation", *(bn if task.deep else none)))
+        bn = ("BN before each activation", "higher rates, better nets, shallow ones too")
+        rows.append(("normalisation", *bn))
     return rows
 
 
-def _choices_of_training(
-    task: _Task, algorithm: str, rate: float, schedule: str
-) -> list[tuple[str, str, str]]:
+def _choices_of_training(task: _Task, rate: float, schedule: str) -> list[tuple[str, str, str]]:
     rows = []
-    if task.self_normalizing:
-        rows.append(("regularisation", f"alpha dropout {_ALPHA_DROPOUT}", "keeps the moments"))
-    elif algorithm == "AdamW":
-        rows.append(("regularisation", "weight decay 0.01", f"under {FEW_IMAGES:,} images"))
     if _has_l1(task):
         rows.append(("sparsity", f"ℓ1 {_L1:g}", "pulls weights that are not needed to 0"))
     elif "sparse" in task.needs:
         rows.append(("sparsity", "prune afterwards", "ℓ1 would break self-normalisation"))
     if "uncertainty" in task.needs:
-        share = _ALPHA_DROPOUT if task.self_normalizing else _DROPOUT
-        rows.append(("dropout", f"{share} before the output", "Monte Carlo dropout needs one"))
-    decays = algorithm == "AdamW"
-    why = "weight decay apart from the gradient" if decays else "fast, generalises well"
-    rows += [("optimizer", algorithm, why), ("learning rate", f"{rate:g}", "see ck.lr_range_test")]
+        kind = "alpha dropout" if task.self_normalizing else "dropout"
+        told = f"{kind} {_dropout(task).rate} before the output"
+        rows.append(("dropout", told, "Monte Carlo dropout needs one"))
+    rows += [
+        ("optimizer", "Nesterov", "fast, generalises well"),
+        ("learning rate", f"{rate:g}", "a place to start; see ck.lr_range_test"),
+    ]
     if schedule == "1cycle":
         return [
             *rows,
             ("schedule", f"1cycle to {_TOP * rate:g}", "the epochs are fixed beforehand"),
         ]
     plateau = ("schedule", "halved on a plateau", "the validation loss decides")
-    return [*rows, plateau, ("end", "early stopping", "keeps the best epoch's weights")]
+    return [*rows, plateau, ("end", "early stopping", "keeps the most accurate epoch's weights")]
 
 
 def _afterwards(task: _Task) -> tuple[str, ...]:
@@ -281,7 +286,7 @@ def _afterwards(task: _Task) -> tuple[str, ...]:
     if "sparse" in task.needs:
         steps.append("set the smallest weights to 0 and test again")
     if "latency" in task.needs:
-        if task.deep and not task.self_normalizing:
+        if not task.self_normalizing:
             steps.append("fold BN: ck.folding.fold_batch_norm(model)")
         steps.append("store the weights as float16 or int8 and test again")
     if "uncertainty" in task.needs:

@@ -34,9 +34,9 @@ ex = ck.exercise(13)
 #
 # | option | meaning |
 # |---|---|
-# | `"relu"` | He weights, ReLU, no batch normalisation (배치 정규화) |
-# | `"swish"` | He weights, Swish, batch normalisation before each activation |
-# | `"selu"` | LeCun weights, SELU, alpha dropout, no batch normalisation |
+# | `"relu"` | He weights, batch normalisation (배치 정규화) before each activation, ReLU |
+# | `"swish"` | He weights, batch normalisation before each activation, Swish |
+# | `"selu"` | LeCun weights, SELU, no batch normalisation |
 # | `"reuse"` | take over lower layers of a net that was trained for something alike (전이 학습) |
 # | `"prune"` | train with ℓ1, then set small weights to 0 |
 # | `"shrink"` | fold batch normalisation, store int8 |
@@ -332,7 +332,7 @@ if all(ex.is_correct(name) for name in tools):
     print(f"one batch: loss {one_batch_loss(model, x, data.y_train):.3f}")
     advice = ck.recommend((28, 28), 10, hidden=6)  # a fresh one: the check moved its momentum
     ck.fit(advice.model, x, data.y_train, epochs=epochs, batch_size=64, verbose=0, seed=0,
-           validation_data=(x_valid, data.y_valid), callbacks=advice.callbacks())  # fmt: skip
+           validation_data=(x_valid, data.y_valid), callbacks=advice.callbacks(epochs))  # fmt: skip
     folded = ck.folding.fold_batch_norm(advice.model)
 else:
     folded = None

@@ -34,26 +34,22 @@ def recommended(**facts):
 
 
 @pytest.mark.parametrize(
-    ("depth", "activation", "n_norms", "gain"),
-    [(1, "relu", 0, 2), (DEEP - 1, "relu", 0, 2), (DEEP, "silu", DEEP, 2), (20, "silu", 20, 2)],
+    ("depth", "activation"), [(1, "relu"), (DEEP - 1, "relu"), (DEEP, "silu"), (20, "silu")]
 )
-def test_default_is_relu_where_shallow_and_swish_with_bn_where_deep(
-    depth, activation, n_norms, gain
-):
+def test_default_has_bn_with_relu_where_shallow_and_swish_where_deep(depth, activation):
     model = recommend((30,), 3, hidden=depth).model
     assert activations(model) == {activation}
-    assert len(of_kind(model, L.BatchNormalization)) == n_norms
-    assert len(hidden(model)) == depth
+    assert len(of_kind(model, L.BatchNormalization)) == len(hidden(model)) == depth
+    kinds = [type(layer) for layer in model.layers[1:4]]
+    assert kinds == [L.Dense, L.BatchNormalization, L.Activation]
     first = hidden(model)[0].get_weights()[0]
-    assert first.std() == pytest.approx(np.sqrt(gain / 30), rel=0.1)
+    assert first.std() == pytest.approx(np.sqrt(2 / 30), rel=0.1)
 
 
-def test_self_normalising_has_selu_lecun_alpha_dropout_and_no_bn():
+def test_self_normalising_has_selu_and_lecun_and_neither_bn_nor_dropout():
     model = recommend((30,), 3, hidden=12, self_normalizing=True).model
     assert activations(model) == {"selu"}
-    assert not of_kind(model, L.BatchNormalization)
-    assert len(of_kind(model, L.AlphaDropout)) == 1
-    assert isinstance(model.layers[-2], L.AlphaDropout)
+    assert not of_kind(model, (L.BatchNormalization, L.AlphaDropout, L.Dropout))
     assert hidden(model)[0].get_weights()[0].std() == pytest.approx(np.sqrt(1 / 30), rel=0.1)
 
 
@@ -72,39 +68,51 @@ def test_depth_follows_the_images_and_the_needs_unless_it_is_given(facts, depth)
     assert len(hidden(recommended(**facts).model)) == depth
 
 
-def test_few_images_get_weight_decay_apart_from_biases_and_scales():
-    advice = recommended(hidden=DEEP, n_train=100)
-    optimizer = advice.model.optimizer
-    assert isinstance(optimizer, keras.optimizers.AdamW)
-    optimizer.build(advice.model.trainable_variables)
-    decayed = {v.name for v in advice.model.trainable_variables if optimizer._use_weight_decay(v)}
-    assert decayed == {"kernel"}
-    assert advice.learning_rate == 0.001
+@pytest.mark.parametrize("facts", [{}, {"n_train": 10}, {"n_train": 10, "self_normalizing": True}])
+def test_the_optimizer_is_nesterov(facts):
+    optimizer = recommended(**facts).model.optimizer
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert optimizer.nesterov
+    assert optimizer.momentum == 0.9
 
 
-def test_otherwise_the_optimizer_is_nesterov():
-    for facts in ({}, {"n_train": FEW_IMAGES}, {"n_train": 10, "self_normalizing": True}):
-        optimizer = recommended(**facts).model.optimizer
-        assert isinstance(optimizer, keras.optimizers.SGD)
-        assert optimizer.nesterov
-        assert optimizer.momentum == 0.9
+def test_the_net_without_bn_gets_a_lower_rate():
+    assert recommended().learning_rate == 0.01
+    assert recommended(self_normalizing=True).learning_rate == 0.003
 
 
-def test_the_schedule_is_that_of_the_configuration_unless_it_is_given():
-    assert recommended().schedule == "performance"
-    assert recommended(self_normalizing=True).schedule == "1cycle"
-    assert recommended(schedule="1cycle").schedule == "1cycle"
-    assert recommended(self_normalizing=True, schedule="performance").schedule == "performance"
+@pytest.mark.parametrize("self_normalizing", [False, True])
+def test_the_schedule_listens_unless_1cycle_is_asked_for(self_normalizing):
+    assert recommended(self_normalizing=self_normalizing).schedule == "performance"
+    asked = recommended(self_normalizing=self_normalizing, schedule="1cycle")
+    assert asked.schedule == "1cycle"
 
 
 def test_callbacks_are_new_ones_each_time_and_fit_the_schedule():
     performance, cycle = recommended(), recommended(schedule="1cycle", learning_rate=0.02)
-    kinds = [type(callback).__name__ for callback in performance.callbacks()]
+    kinds = [type(callback).__name__ for callback in performance.callbacks(8)]
     assert kinds == ["ReduceLROnPlateau", "EarlyStopping"]
-    (first,), (second,) = cycle.callbacks(), cycle.callbacks()
+    (first,), (second,) = cycle.callbacks(8), cycle.callbacks(8)
     assert isinstance(first, ck.callbacks.OneCycle)
     assert first is not second
     assert first.max_lr == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "patience"), [(1, 1), (8, 1), (12, 2), (16, 2), (40, 5), (100, 5)]
+)
+def test_patience_fits_the_run(epochs, patience):
+    plateau, stop = recommended().callbacks(epochs)
+    assert (plateau.patience, stop.patience) == (patience, 2 * patience)
+    assert (plateau.monitor, plateau.factor) == ("val_loss", 0.5)
+    assert (stop.monitor, stop.mode, stop.restore_best_weights) == ("val_accuracy", "max", True)
+
+
+@pytest.mark.parametrize("schedule", ["performance", "1cycle"])
+@pytest.mark.parametrize(("epochs", "kind"), [(0, ArgumentError), ("ten", TypeError)])
+def test_callbacks_need_a_number_of_epochs(schedule, epochs, kind):
+    with pytest.raises(kind, match="epochs: expected a whole number from 1 up"):
+        recommended(schedule=schedule).callbacks(epochs)
 
 
 def test_a_given_rate_is_in_the_optimizer():
@@ -117,7 +125,8 @@ def test_latency_takes_relu_even_where_deep_and_says_to_fold():
     assert activations(advice.model) == {"relu"}
     assert of_kind(advice.model, L.BatchNormalization)
     assert any("fold" in step for step in advice.afterwards)
-    assert not any("fold" in step for step in recommended(needs="latency").afterwards)
+    no_bn = recommended(needs="latency", self_normalizing=True)
+    assert not any("fold" in step for step in no_bn.afterwards)
 
 
 def test_sparse_puts_l1_on_hidden_kernels_only_and_it_is_in_the_loss():
@@ -180,8 +189,8 @@ def test_the_text_tells_the_truth_about_the_model():
         assert row(advice, "depth").choice.startswith(str(len(hidden(advice.model))))
         has_bn = bool(of_kind(advice.model, L.BatchNormalization))
         assert (row(advice, "normalisation").choice != "none") is has_bn
-        kind = type(advice.model.optimizer).__name__
-        assert row(advice, "optimizer").choice == {"SGD": "Nesterov"}.get(kind, kind)
+        told = row(advice, "learning rate").choice
+        assert float(told) == pytest.approx(float(advice.model.optimizer.learning_rate))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +237,7 @@ def test_a_recommended_net_learns(facts):
     advice = recommend((8,), 4, units=30, **facts)
     history = ck.fit(
         advice.model, x[:512], y[:512], epochs=12, batch_size=16, verbose=0, seed=0,
-        validation_data=(x[512:], y[512:]), callbacks=advice.callbacks(),
+        validation_data=(x[512:], y[512:]), callbacks=advice.callbacks(12),
     )  # fmt: skip
     assert history.diverged_at is None
     assert max(history.history["val_accuracy"]) > 0.8
