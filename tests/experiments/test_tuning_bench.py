@@ -161,6 +161,17 @@ def test_a_surrogate_knows_what_it_was_not_told():
     assert made.lowest() == pytest.approx(np.exp(-0.1), rel=0.1)
 
 
+@pytest.mark.parametrize("n", [8, 48, 200])
+def test_noise_has_no_fidelity(n):
+    drawn = sample(SPACE, n, seed=0, quasi_random=True)
+    found = [
+        Surrogate(SPACE, drawn, np.exp(np.random.default_rng(k).normal(size=n)), worst=1e3).fidelity
+        for k in range(12)
+    ]
+    assert abs(np.mean(found)) < 3 * np.std(found, ddof=1) / np.sqrt(12) + 0.02
+    assert np.max(np.abs(found)) < 3.5 / np.sqrt(n)
+
+
 def test_diverged_trials_count_as_the_worst():
     drawn = sample(SPACE, 48, seed=0, quasi_random=True)
     losses = np.array([min(known(each), 5.0) for each in drawn])
