@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "COLORS", "LINESTYLES", "MARKERS", "band", "bars", "image_grid", "images", "line_kw", "lines",
-    "show", "strip", "strips", "style", "to_png",
+    "COLORS", "LINESTYLES", "MARKERS", "band", "bars", "images", "line_kw", "lines",
+    "show", "strips", "style", "to_png",
 ]  # fmt: skip
 
 _STYLE: dict[str, Any] = {
@@ -130,39 +130,3 @@ def band(ax: Axes, x: Sequence[float], runs: Any, label: str, i: int = 0) -> Non
             locator.set_params(integer=True)
     ax.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=COLORS[i % len(COLORS)], alpha=0.2)
     ax.plot(x, runs.mean(axis=0), label=label, **line_kw(i))
-
-
-def strip(ax: Axes, groups: Mapping[str, Sequence[float]], unit: str) -> None:
-    """Draw every run of each group as a dot and its mean as a bar: spread at a glance.
-
-    `groups` maps a label to the results of its runs; `unit` names the horizontal axis.
-    """
-    for i, (_, values) in enumerate(groups.items()):
-        values = np.asarray(values, dtype=float)
-        color = COLORS[i % len(COLORS)]
-        offsets = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else [0.0]
-        ax.plot(values, i + np.asarray(offsets), MARKERS[0], color=color, alpha=0.7, markersize=5)
-        ax.plot([values.mean()] * 2, [i - 0.32, i + 0.32], "-", color=color, linewidth=2.5)
-    ax.set_yticks(range(len(groups)), list(groups))
-    ax.set_ylim(len(groups) - 0.5, -0.5)
-    ax.grid(axis="y", visible=False)
-    ax.set_xlabel(unit)
-
-
-def image_grid(
-    images: Any, labels: Sequence[str], *, columns: int = 10, title: str = "", size: float = 0.9
-) -> Figure:
-    """Return a figure with images, shape (n, height, width[, 3]) in [0, 1], each with its label."""
-    import matplotlib.pyplot as plt
-
-    rows = -(-len(images) // columns)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * (size + 0.25) + 0.4), squeeze=False
-    )
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for ax, image, label in zip(axes.flat, images, labels, strict=False):
-        ax.imshow(image, cmap="gray_r" if image.ndim == 2 else None, vmin=0, vmax=1)
-        ax.set_title(label, fontsize=8, fontweight="normal", loc="center", pad=3)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return fig

@@ -237,10 +237,10 @@ ex.accuracy(accuracy)
 # | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 55 |
 # | 08 [Optimizers](08_optimizers.ipynb) | how far should each step go, and should it remember earlier ones? | 65 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 50 |
-# | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 40 |
-# | 11 [Dropout and Monte Carlo dropout](11_dropout.ipynb) | why does it help to switch units off, and how sure is the net? | 40 |
-# | 12 [Hyperparameter tuning](12_hyperparameter_tuning.ipynb) | how do you choose what training does not learn? | 40 |
-# | 13 [Practical guidelines](13_practical_guidelines.ipynb) | where do you begin with a new task? | 40 |
+# | 10 [ℓ1, ℓ2, max-norm and early stopping](10_regularisation.ipynb) | how do you keep a net from learning the noise? | 50 |
+# | 11 [Dropout and Monte Carlo dropout](11_dropout.ipynb) | why does it help to switch units off, and how sure is the net? | 60 |
+# | 12 [Hyperparameter tuning](12_hyperparameter_tuning.ipynb) | how do you choose what training does not learn? | 45 |
+# | 13 [Practical guidelines](13_practical_guidelines.ipynb) | where do you begin with a new task? | 55 |
 # | 14 [Review questions](../exercises/14_review_questions.ipynb), an exercise | could you explain it to somebody else? | 60 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #

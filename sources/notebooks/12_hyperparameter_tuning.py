@@ -332,10 +332,7 @@ space = {
 bench = ck.tuning.Bench(deal(lab.seed, n), epochs=epochs)
 coarse = bench.search(space, n_trials, seed=lab.seed, quasi_random=True)
 fine_space = ck.tuning.narrow(space, coarse.configurations, coarse.losses, keep=1 / 8, margin=0.05)
-pool, y_pool = (
-    small(data.x_test[:2_000]),
-    data.y_test[:2_000],
-)  # for a game in section 9; chooses nothing
+pool, y_pool = small(data.x_test[:2_000]), data.y_test[:2_000]  # for section 9; chooses nothing
 fine = bench.search(fine_space, n_trials // 2, seed=lab.seed + 1, quasi_random=True, predict=pool)
 
 # %% tags=["plot"]
@@ -740,10 +737,7 @@ ck.show(ck.plotting.strips(finalists, title=judged.headline,
 # %%
 leaders = [list(finalists).index(name) for name in judged.leaders]
 chosen = min(leaders, key=loss_around)
-x_test, y_test = (
-    small(data.x_test[2_000:]),
-    data.y_test[2_000:],
-)  # nobody has looked at these so far
+x_test, y_test = small(data.x_test[2_000:]), data.y_test[2_000:]  # nobody has looked at these
 scores = []
 for seed in range(101, 101 + n_seeds):
     bench.train(**fine.configurations[fine.best_first[chosen]], seed=seed)

@@ -88,15 +88,7 @@ def test_band_keeps_the_ticks_of_a_log_axis_and_those_that_are_given():
     assert given.get_xticks().tolist() == [1, 3]
 
 
-def test_strip_draws_a_dot_for_each_run_and_a_bar_at_the_mean():
-    _, ax = plt.subplots()
-    plotting.strip(ax, {"a": [1.0, 2.0, 6.0], "b": [4.0]}, "loss")
-    assert [len(line.get_xdata()) for line in ax.lines] == [3, 2, 1, 2]
-    assert ax.lines[1].get_xdata()[0] == 3.0
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
-
-
 @pytest.mark.parametrize("shape", [(7, 28, 28), (3, 32, 32, 3), (1, 8, 8)])
-def test_image_grid_has_room_for_every_image(shape):
-    fig = plotting.image_grid(np.zeros(shape), ["x"] * shape[0], columns=4, title="Samples")
+def test_there_is_room_for_every_image(shape):
+    fig = plotting.images(np.zeros(shape), ["x"] * shape[0], columns=4, title="Samples")
     assert sum(bool(ax.images) for ax in fig.axes) == shape[0]
