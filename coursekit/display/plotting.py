@@ -7,7 +7,7 @@ readers with any common colour blindness; lines differ in dash as well, so a gre
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
