@@ -1,4 +1,4 @@
-"""The CIFAR-10 study of the capstone: five variants, several seeds, one report with error bars.
+"""The CIFAR-10 study of the capstone: six variants, several seeds, one report with error bars.
 
 `run` trains what is missing, `report` shows what is there, `load_report` shows a committed
 summary. What is compared, and how fairly, is told in `coursekit.experiments.study.variants`.

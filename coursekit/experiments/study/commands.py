@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="The CIFAR-10 study: five variants, several seeds, one report.", no_args_is_help=True
+    help="The CIFAR-10 study: six variants, several seeds, one report.", no_args_is_help=True
 )
 
 _Out = Annotated[
