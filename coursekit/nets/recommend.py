@@ -3,8 +3,9 @@
 The two configurations are those of A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras,
 and TensorFlow*, 3rd edition, 2022, chapter 11, "Summary and Practical Guidelines", changed where
 the course's experiments (lesson 13, the CIFAR-10 study) decide otherwise: batch normalisation in
-shallow nets too; alpha dropout only where something asks for it, and no weight decay; patience that
-fits the run. Where a number is left open ("deep", "few images"), the constants below give it.
+shallow nets too; alpha dropout only where something asks for it; patience that fits the run. Weight
+decay, which the table has where it is needed, is left to the caller; nothing here compares it.
+Where a number is left open ("deep", "few images"), the constants below give it.
 """
 
 from __future__ import annotations
