@@ -1012,7 +1012,7 @@ ck.prove("With 80% of the weights cut, the ℓ1 net loses less than 3 percentage
          lost["ℓ1"] < 3, ", ".join(f"{label} {value:.1f}" for label, value in lost.items()))  # fmt: skip
 
 # %% [markdown]
-# **With 80% of its weights cut, the ℓ1 net loses {{ lost["ℓ1"]:.1f }} percentage points, the net without a brake
+# **With 80% of its weights cut, the ℓ1 net loses {{ max(lost["ℓ1"], 0):.1f }} percentage points, the net without a brake
 # {{ lost["no brake"]:.1f }}.** A zero in an ordinary array takes as much room as any number:
 # you gain with compression, or a sparse format.
 #
