@@ -773,8 +773,8 @@ def points(first, second):
 # <!-- ### BEGIN SOLUTION -->
 # To {{ tested("baseline") }} of the test images, on average over {{ len(rows["baseline"].test) }} seeds, with the rate
 # {{ rows["baseline"].learning_rate:g }}; guessing gives 10%. Its validation loss is lowest in epoch
-# {{ np.mean(rows["baseline"].best_epochs):.0f }}, and then it overfits: three of five of its 500,000 weights sit in the first layer, which knows
-# nothing of images.
+# {{ np.mean(rows["baseline"].best_epochs):.0f }}, and then it overfits: {{ 3072 * 100 / build_baseline().count_params():.0% }} of its {{ build_baseline().count_params():, }}
+# weights sit in the first layer, which knows nothing of images.
 # <!-- ### END SOLUTION -->
 
 # %% [markdown]
@@ -811,7 +811,8 @@ def points(first, second):
 #
 # <!-- ### BEGIN SOLUTION -->
 # Against the same net with Nadam: {{ points("one_cycle", "alpha_dropout") }}; against the baseline:
-# {{ points("one_cycle", "baseline") }}. It is done after 15 epochs by plan, with batches four times as large, and it
+# {{ points("one_cycle", "baseline") }}. It is done after {{ with_error_bars.summary["budget"]["cycle_epochs"] }} epochs by plan,
+# with batches {{ ck.study.VARIANTS["one_cycle"].batch_size / ck.study.VARIANTS["selu"].batch_size:.0f }} times as large, and it
 # needs no early stopping. What is fair to say is that the net was never trained at its best before, not that
 # SGD beats Nadam: schedule, batch size and what is restored differ as well.
 # <!-- ### END SOLUTION -->
