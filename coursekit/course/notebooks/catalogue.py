@@ -75,13 +75,17 @@ def from_sources(root: Path) -> list[Notebook]:
 def choose(
     wanted: Sequence[str], there: Sequence[Notebook], *, files: bool = False
 ) -> list[Notebook]:
-    """Return the notebooks meant by numbers ("9", "09"), names or paths; all for an empty list.
+    """Return the notebooks meant by numbers, names or paths; all for an empty list.
+
+    A number is "9" or "09", of one kind "notebooks/09".
 
     `files=True` also accepts the path of a notebook outside the course's folders, such as a
     learner's copy. Raises ArgumentError for what fits none, listing what there is.
 
     >>> there = [Notebook("notebooks", "09_rates", Path("notebooks/09_rates.ipynb"))]
     >>> [notebook.name for notebook in choose(["9"], there)]
+    ['09_rates']
+    >>> [notebook.name for notebook in choose(["notebooks/09"], there)]
     ['09_rates']
     """
     if not wanted:
@@ -99,9 +103,10 @@ def choose(
 
 
 def _means(word: str, notebook: Notebook) -> bool:
-    if word.isdecimal():
+    kind, _, digits = word.rpartition("/")
+    if digits.isdecimal():
         number = notebook.name.split("_")[0]
-        return number.isdecimal() and int(number) == int(word)
+        return kind in ("", notebook.kind) and number.isdecimal() and int(number) == int(digits)
     if word in (notebook.name, notebook.label, notebook.label.removesuffix(".ipynb")):
         return True
     path = notebook.path.resolve()

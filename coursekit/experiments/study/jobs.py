@@ -141,17 +141,20 @@ def choose_rate(trials: Sequence[dict[str, Any]]) -> float:
 
     What decides is what decides in its runs: the lowest validation loss or, for a cycle, which is
     judged by its end, the accuracy there. `trials` are search records of one variant; one that
-    diverged before its first epoch ended has neither and cannot win.
+    diverged, however good it was before, cannot win.
 
     Raises StudyError when every trial diverged.
 
     >>> choose_rate([{"variant": "selu", "learning_rate": 1e-3, "validation_loss": 1.9},
-    ...              {"variant": "selu", "learning_rate": 1e-2, "validation_loss": None}])
+    ...              {"variant": "selu", "learning_rate": 1e-2, "validation_loss": 1.7,
+    ...               "diverged": True}])
     0.001
     """
     cycle = VARIANTS[trials[0]["variant"]].cycle
     metric, sign = ("validation_accuracy", -1) if cycle else ("validation_loss", 1)
-    finished = [trial for trial in trials if trial[metric] is not None]
+    finished = [
+        trial for trial in trials if trial[metric] is not None and not trial.get("diverged", False)
+    ]
     if not finished:
         rates = ", ".join(f"{trial['learning_rate']:g}" for trial in trials)
         raise StudyError(f"every learning rate diverged ({rates})")
