@@ -99,6 +99,20 @@ def hand_in(folder: Path, released: Path, numbers: list[str], n: int) -> dict[tu
     return expected
 
 
+def otherwise_marked(expected: dict[tuple, str], grades: Path) -> list[tuple]:
+    """Return the answers whose marks are not those of their kind, with what they are."""
+    with grades.open(encoding="utf-8", newline="") as file:
+        rows = {(r["learner"], f"{int(r['exercise']):02}", r["task"]): r
+                for r in csv.DictReader(file)}  # fmt: skip
+    known = {"right": "correct", "untouched": "not attempted", "endless": "time"}
+    wrong = []
+    for key, kind in expected.items():
+        outcome, full = rows[key]["outcome"], rows[key]["points"] == rows[key]["max_points"]
+        if outcome != known.get(kind, outcome) or full != (kind == "right"):
+            wrong.append((*key, kind, outcome, rows[key]["points"]))
+    return wrong
+
+
 def main(n: str = "30", *numbers: str) -> None:
     """Live the evening, and print what it took."""
     asked = [f"{int(number):02}" for number in numbers] or ["02", "04"]
@@ -112,15 +126,7 @@ def main(n: str = "30", *numbers: str) -> None:
         took = course(*words, "--cell-seconds", "20")
         print(f"  grade   {took:8.1f} s, {60 * int(n) * len(asked) / took:.1f} notebooks a minute")
         print(f"  again   {course(*words, '--cell-seconds', '20'):8.1f} s")
-        with (folder / "marks" / "grades.csv").open(encoding="utf-8", newline="") as file:
-            rows = {(r["learner"], f"{int(r['exercise']):02}", r["task"]): r
-                    for r in csv.DictReader(file)}  # fmt: skip
-        wrong = []
-        for key, kind in expected.items():
-            outcome, full = rows[key]["outcome"], rows[key]["points"] == rows[key]["max_points"]
-            known = {"right": "correct", "untouched": "not attempted", "endless": "time"}
-            if outcome != known.get(kind, outcome) or full != (kind == "right"):
-                wrong.append((*key, kind, outcome, rows[key]["points"]))
+        wrong = otherwise_marked(expected, folder / "marks" / "grades.csv")
         pages = len(list((folder / "marks" / "feedback").rglob("*.html")))
         print(f"  {len(expected)} answers, {len(wrong)} marked otherwise than drawn, {pages} pages")
         for each in wrong:

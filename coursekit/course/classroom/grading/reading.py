@@ -237,9 +237,9 @@ def names(text: str) -> tuple[frozenset[str], frozenset[str]]:
 def changed_by_calls(text: str) -> dict[str, frozenset[str]]:
     """Return which outer names each function of a cell changes when it is called.
 
-    >>> code = "def train(name): models[name] = made = fit(); made.name = name"
+    >>> code = "def train(name): models[name] = made = fit(); made.name = name; log.append(name)"
     >>> {name: sorted(what) for name, what in changed_by_calls(code).items()}
-    {'train': ['models']}
+    {'train': ['log', 'models']}
     """
     try:
         tree = ast.parse(text)
@@ -257,11 +257,20 @@ def changed_by_calls(text: str) -> dict[str, frozenset[str]]:
     return found
 
 
+# How lists, dicts and sets change in place.
+_CHANGING = frozenset(
+    "add append clear discard extend insert pop popitem remove reverse setdefault sort update"
+    .split()
+)  # fmt: skip
+
+
 def _stored_into(nodes: Iterable[ast.AST]) -> set[str]:
-    """Return the names into whose items or attributes something is put."""
+    """Return the names into whose items or attributes something is put, or out of which taken."""
     found = set()
     for node in nodes:
-        if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+        if not isinstance(node, (ast.Attribute, ast.Subscript)):
+            continue
+        if not isinstance(node.ctx, ast.Load) or getattr(node, "attr", "") in _CHANGING:
             base: Any = node
             while isinstance(base, (ast.Attribute, ast.Subscript)):
                 base = base.value
