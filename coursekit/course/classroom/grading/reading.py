@@ -258,10 +258,21 @@ def changed_by_calls(text: str) -> dict[str, frozenset[str]]:
 
 
 # How lists, dicts and sets change in place.
-_CHANGING = frozenset(
-    "add append clear discard extend insert pop popitem remove reverse setdefault sort update"
-    .split()
-)  # fmt: skip
+_CHANGING = {
+    "add",
+    "append",
+    "clear",
+    "discard",
+    "extend",
+    "insert",
+    "pop",
+    "popitem",
+    "remove",
+    "reverse",
+    "setdefault",
+    "sort",
+    "update",
+}
 
 
 def _stored_into(nodes: Iterable[ast.AST]) -> set[str]:
