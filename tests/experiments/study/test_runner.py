@@ -84,7 +84,8 @@ def script(tmp_path):
 def start(script, out, *more, **options):
     command = [sys.executable, str(script), "run", "--profile", "quick", "--out", str(out), *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **pipes, **options)
+    here = os.environ | {"TMPDIR": str(script.parent)}  # what a killed study leaves goes with it
+    return subprocess.Popen(command, env=here, **pipes, **options)
 
 
 def files(out):
