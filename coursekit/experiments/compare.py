@@ -15,8 +15,8 @@ from coursekit.base.environment import seed_offset, watched
 from coursekit.base.numbers import whole_number
 from coursekit.base.state import random_states_kept
 from coursekit.errors import ArgumentError
-from coursekit.experiments.rates import rates_beyond
-from coursekit.experiments.runs import Runs, is_better, lower_is_better
+from coursekit.experiments.rates import best_rate, rates_beyond
+from coursekit.experiments.runs import Runs, lower_is_better
 from coursekit.experiments.trainee import Trainee, required_arguments
 from coursekit.training import fit
 
@@ -94,7 +94,7 @@ def compare(
             rate = None
             if listed:
                 runs.searched[name] = _search(trainee, listed, trial, choose_by)
-                rate = _best(runs.searched[name], choose_by)
+                rate = best_rate(runs.searched[name], lower=lower_is_better(choose_by))
             runs.rates[name] = rate
             for seed in runs.seeds:
                 runs.add(name, seed, trial.run(trainee, seed, rate))
@@ -151,17 +151,8 @@ def _search(trainee: Trainee, rates: list[float], trial: _Trial, metric: str) ->
         found[rate] = _last(trial.run(trainee, _search_seed(), rate), metric)
         if waiting:
             continue
-        waiting += rates_beyond(_best(found, metric), found)
+        waiting += rates_beyond(best_rate(found, lower=lower_is_better(metric)), found)
     return dict(sorted(found.items()))
-
-
-def _best(found: dict[float, float], metric: str) -> float:
-    """Return the rate with the best value; the lowest one where every run diverged."""
-    best = min(found)
-    for rate, value in found.items():
-        if is_better(value, found[best], metric):
-            best = rate
-    return best
 
 
 def _last(metrics: dict[str, np.ndarray], metric: str) -> float:

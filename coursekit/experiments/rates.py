@@ -1,8 +1,26 @@
-"""The rule by which a search for a learning rate goes on: no best rate at the end of its list."""
+"""How a search for a learning rate chooses, and goes on: no best rate at the end of its list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+
+
+def best_rate(found: Mapping[float, float], *, lower: bool) -> float:
+    """Return the rate with the best value, the lowest one if `lower`; of equals the highest rate.
+
+    Rates so low that they move nothing all give the same value, and there the list must not grow
+    for ever. Where no value is finite the lowest rate is returned.
+
+    >>> best_rate({0.001: 0.5, 0.01: 0.5, 0.1: 0.4}, lower=False)
+    0.01
+    >>> best_rate({0.01: math.inf, 0.1: math.inf}, lower=True)
+    0.01
+    """
+    finite = [rate for rate, value in found.items() if math.isfinite(value)]
+    if not finite:
+        return min(found)
+    return min(finite, key=lambda rate: (found[rate] if lower else -found[rate], -rate))
 
 
 def rates_beyond(best: float, tried: Iterable[float]) -> list[float]:

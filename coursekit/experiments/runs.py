@@ -27,11 +27,6 @@ def lower_is_better(metric: str) -> bool:
     return not any(word in metric.lower() for word in _HIGHER_IS_BETTER)
 
 
-def is_better(value: float, other: float, metric: str) -> bool:
-    """Say whether a value of a metric is better than another one."""
-    return value < other if lower_is_better(metric) else value > other
-
-
 class Row(NamedTuple):
     """One variant in a comparison's table: its rate, mean and standard deviation over the seeds."""
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from coursekit.errors import CourseError
-from coursekit.experiments.rates import rates_beyond
+from coursekit.experiments.rates import best_rate, rates_beyond
 from coursekit.experiments.study.variants import SEARCH_SEED, VARIANTS, Budget, search_grid
 
 
@@ -137,7 +137,7 @@ def next_rates(trials: Sequence[dict[str, Any]], n_rates: int) -> list[float]:
 
 
 def choose_rate(trials: Sequence[dict[str, Any]]) -> float:
-    """Return the learning rate that serves a variant best; of equals, the smallest.
+    """Return the learning rate that serves a variant best; of equals, the highest.
 
     What decides is what decides in its runs: the lowest validation loss or, for a cycle, which is
     judged by its end, the accuracy there. `trials` are search records of one variant; one that
@@ -151,15 +151,16 @@ def choose_rate(trials: Sequence[dict[str, Any]]) -> float:
     0.001
     """
     cycle = VARIANTS[trials[0]["variant"]].cycle
-    metric, sign = ("validation_accuracy", -1) if cycle else ("validation_loss", 1)
-    finished = [
-        trial for trial in trials if trial[metric] is not None and not trial.get("diverged", False)
-    ]
-    if not finished:
+    metric = "validation_accuracy" if cycle else "validation_loss"
+    found = {
+        trial["learning_rate"]: trial[metric]
+        for trial in trials
+        if trial[metric] is not None and not trial.get("diverged", False)
+    }
+    if not found:
         rates = ", ".join(f"{trial['learning_rate']:g}" for trial in trials)
         raise StudyError(f"every learning rate diverged ({rates})")
-    best = min(finished, key=lambda t: (sign * t[metric], t["learning_rate"]))
-    return best["learning_rate"]
+    return best_rate(found, lower=not cycle)
 
 
 Tell = Callable[[int, dict[str, float]], None]
