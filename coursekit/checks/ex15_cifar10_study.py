@@ -289,6 +289,6 @@ def comparison(predictions: Any, labels: Any) -> None:
         if accuracy <= 0.2:
             raise Wrong(
                 f"`{way}` is right on {accuracy:.1%} of the images, and guessing on 10%: the net "
-                "has hardly learnt, or the images are not standardised, or not those of the labels."
+                "has hardly learned, or the images are not standardised, or belong to other labels."
             )
         found[way] = values

@@ -15,11 +15,13 @@ _places: dict[str, int] = {}
 def place_of(variant: str) -> int:
     """Return the number under which a variant is drawn: that of its first picture.
 
+    Names that differ only in case are one variant.
+
     >>> forget()
-    >>> place_of("He"), place_of("Xavier"), place_of("He")
-    (0, 1, 0)
+    >>> place_of("He"), place_of("Xavier"), place_of("He"), place_of("he")
+    (0, 1, 0, 0)
     """
-    return _places.setdefault(variant, len(_places))
+    return _places.setdefault(variant.casefold(), len(_places))
 
 
 def forget() -> None:
@@ -28,16 +30,30 @@ def forget() -> None:
 
 
 def color_of(variant: str) -> str:
-    """Return a variant's colour."""
+    """Return a variant's colour: the same in every picture of a notebook.
+
+    >>> forget()
+    >>> color_of("He"), color_of("Xavier"), color_of("He")
+    ('#0072B2', '#D55E00', '#0072B2')
+    """
     return COLORS[place_of(variant) % len(COLORS)]
 
 
-def look_of(variant: str) -> dict[str, Any]:
-    """Return a variant's colour, dash and marker as matplotlib's keywords for a line."""
+def look_of(variant: str, *, marker: bool = True) -> dict[str, Any]:
+    """Return a variant's colour, dash and marker as keywords for matplotlib's `plot`.
+
+    The variant has the same look in every picture of a notebook, those of `lines` and `strips` too.
+    `marker=False` is for a smooth curve of many points.
+
+    >>> forget()
+    >>> look_of("He")
+    {'color': '#0072B2', 'linestyle': '-', 'marker': 'o'}
+    >>> look_of("Xavier", marker=False)
+    {'color': '#D55E00', 'linestyle': '--'}
+    """
     i = place_of(variant)
-    return {
-        "color": COLORS[i % len(COLORS)],
-        "linestyle": LINESTYLES[i % len(LINESTYLES)],
+    look = {"color": COLORS[i % len(COLORS)], "linestyle": LINESTYLES[i % len(LINESTYLES)]}
+    if marker:
         # a ninth variant has the first one's colour again: its marker is another one
-        "marker": MARKERS[(i + i // len(MARKERS)) % len(MARKERS)],
-    }
+        look["marker"] = MARKERS[(i + i // len(MARKERS)) % len(MARKERS)]
+    return look

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Walker = tuple["Axes", np.ndarray, str]
-_STILL = 0.75  # the still's resolution: it only stands in for the picture
+_SHOWN = 100  # dots an inch at which the picture is shown
+_SHARP = 200  # those of what does not move, for screens that have more
+_STILL = 75  # those of the still: it only stands in for the picture
 _REST = 0.14  # of the walk's time, in which all stand at their ends
 _STYLE = (  # `s` is the still, `m` what moves
     "<style>.s{display:none}@media (prefers-reduced-motion:reduce){.s{display:inline}"
@@ -52,8 +54,7 @@ def show_moving(fig: Figure, walkers: Sequence[Walker], *, alt: str, seconds: fl
     for ax, path, color in walkers:
         ax.plot(*np.asarray(path).T, "-", color=color, linewidth=1.2, scalex=False, scaley=False)
         ax.plot(*path[-1], "o", color=color, markersize=4, scalex=False, scaley=False)
-    fig.set_dpi(_STILL * fig.dpi)
-    png = to_png(fig)
+    png = to_png(fig, dpi=_STILL)
     plt.close(fig)
     if get_ipython() is not None:
         data = base64.b64encode(svg.encode()).decode()
@@ -75,12 +76,13 @@ def moving_svg(fig: Figure, walkers: Sequence[Walker], *, seconds: float = 12) -
         raise ArgumentError("walkers: expected at least one, got none.")
     width, height = 72 * fig.get_size_inches()
     dpi = fig.dpi
-    ground = base64.b64encode(to_png(fig)).decode()
+    shown = _SHOWN / 72
+    ground = base64.b64encode(to_png(fig, dpi=_SHARP)).decode()
     fig.set_dpi(72)  # walkers are placed in points, 72 to an inch
     fig.canvas.draw()
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width / 0.72:.0f}" height="{height / 0.72:.0f}">{_STYLE}'
+        f'width="{width * shown:.0f}" height="{height * shown:.0f}">{_STYLE}'
         f'<image href="data:image/png;base64,{ground}" width="{width:g}" height="{height:g}"/>'
     ]
     for k, (ax, path, color) in enumerate(walkers):

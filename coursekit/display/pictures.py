@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coursekit.display.looks import color_of, look_of
+from coursekit.display.ticks import plain, plain_ticks
 from coursekit.errors import ArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _MOST_MARKERS = 12  # on a line
+_CROSS = 9  # points, a cross; the next one stands 8 aside
+_WIDEST = 42  # points, all crosses of one place
 _SIZE = (7.5, 3.8)  # inches
 _TITLE_LETTERS = 78  # in a line
 
@@ -38,7 +40,7 @@ def lines(
     """Draw each group as a line; of several runs the mean, with a band from lowest to highest.
 
     Values that are NaN or infinite are left out of the mean. A run that ends in such a value
-    diverged: its last sound value is marked with a cross.
+    diverged: its last sound value is marked with a cross, or its first place if it has none.
 
     Args:
         groups: name -> values, shape (n,) or (runs, n).
@@ -52,7 +54,7 @@ def lines(
     Raises ArgumentError for no groups, or values whose length is not that of `x`.
     """
     fig, ax = _figure(title, xlabel, ylabel)
-    told, whole = [], True
+    told, drawn, whole = [], {}, True
     for name, (at, runs) in _placed(groups, x).items():
         left = np.isfinite(runs).any(axis=0)
         runs = np.where(np.isfinite(runs), runs, np.nan)
@@ -64,14 +66,24 @@ def lines(
         if len(runs) > 1:
             ax.fill_between(at, low, high, color=color_of(name), alpha=0.18, linewidth=0)
         whole = whole and np.issubdtype(at.dtype, np.integer)
-        lost = _cross_out(ax, name, at, runs) if crosses else 0
+        drawn[name] = at, runs
+        lost = np.sum(np.isnan(runs[:, -1])) if crosses else 0
         told.append(_told_line(name, at, mean, lost, len(runs)))
     _scales(ax, log, whole=whole)
+    if crosses:
+        _cross_out(ax, drawn)
     _legend(fig, ax, len(groups))
     return with_alt(fig, f"{title}. {ylabel} against {xlabel}: {'; '.join(told)}.")
 
 
-def strips(groups: Mapping[str, Any], *, title: str, xlabel: str, log: bool = False) -> Figure:
+def strips(
+    groups: Mapping[str, Any],
+    *,
+    title: str,
+    xlabel: str,
+    log: bool = False,
+    like: Mapping[str, str] | None = None,
+) -> Figure:
     """Draw every run as a marker and the mean of each group as a bar: the spread at a glance.
 
     Args:
@@ -79,14 +91,16 @@ def strips(groups: Mapping[str, Any], *, title: str, xlabel: str, log: bool = Fa
         title: the finding.
         xlabel: name and unit of the results.
         log: whether the axis is logarithmic.
+        like: group -> the variant whose look it has, for a variant that stands here more than once.
     """
+    like = like or {}
     fig, ax = _figure(title, xlabel, "", height=max(1.6, 0.55 * len(groups) + 1.0))
     names, told = [], []
     for i, (name, runs) in enumerate(_checked(groups).items()):
         values = runs[0][np.isfinite(runs[0])]
         lost = runs.shape[1] - len(values)
         names.append(f"{name} (✕ {lost})" if lost else name)
-        look = look_of(name)
+        look = look_of(like.get(name, name))
         offsets = (
             np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(len(values))
         )
@@ -144,17 +158,6 @@ def alt_of(fig: Figure) -> str:
     return getattr(fig, "_coursekit_alt", "")
 
 
-def plain(value: float) -> str:
-    """Return a number as a reader writes it: decimals, no power of ten, from 0.00001 to 99,999.
-
-    >>> plain(0.001), plain(1e-5), plain(30.0), plain(1e-7)
-    ('0.001', '0.00001', '30', '1e-07')
-    """
-    if value == 0 or 1e-5 <= abs(value) < 1e5:
-        return np.format_float_positional(float(f"{value:.3g}"), trim="-")
-    return f"{value:.3g}"
-
-
 def _figure(title: str, xlabel: str, ylabel: str, height: float = _SIZE[1]) -> tuple[Figure, Axes]:
     import matplotlib.pyplot as plt
 
@@ -178,40 +181,42 @@ def _scales(ax: Axes, log: str, *, whole: bool = False) -> None:
     for letter, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
         if letter in log:
             getattr(ax, f"set_{letter}scale")("log")
-            _plain_ticks(axis)
+            plain_ticks(axis)
     if whole and "x" not in log:
         ax.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _plain_ticks(axis: Axis) -> None:
-    """Label a logarithmic axis at 1, and at 2 and 5 where it spans little, in plain decimals.
+def _cross_out(ax: Axes, groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Mark where runs diverged: at their last values, side by side where they ended together.
 
-    Where it reaches below 0.00001 or beyond 99,999, all its labels are powers of ten.
+    A run without any value has its cross at the first place, at the mean of the others; where there
+    are none, at the upper edge.
     """
-    from matplotlib.ticker import (
-        FuncFormatter,
-        LogFormatterMathtext,
-        LogLocator,
-        NullFormatter,
-    )
+    from matplotlib.transforms import ScaledTranslation
 
-    low, high = axis.get_view_interval()
-    wide = low > 0 and high / low >= 100
-    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    powers = wide and not 2e-6 <= low < high < 5e5
-    decimals = FuncFormatter(lambda value, _: plain(value))
-    axis.set_major_formatter(LogFormatterMathtext() if powers else decimals)
-    axis.set_minor_formatter(NullFormatter())
+    ended: dict[float, list[tuple[float, str]]] = {}
+    for name, (at, runs) in groups.items():
+        for run in runs[np.isnan(runs[:, -1])]:
+            there = np.flatnonzero(np.isfinite(run))
+            last = there[-1] if len(there) else 0
+            value = run[last] if len(there) else _mean(runs[:, 0])
+            ended.setdefault(float(at[last]), []).append((value, name))
+    for place, crosses in ended.items():
+        apart = min(8, _WIDEST / len(crosses))
+        for k, (value, name) in enumerate(crosses):
+            aside = apart * (k - (len(crosses) - 1) / 2) / 72
+            off = np.isnan(value)
+            where = (ax.get_xaxis_transform() if off else ax.transData) + ScaledTranslation(
+                aside, 0, ax.figure.dpi_scale_trans
+            )
+            look = {"color": color_of(name), "markersize": _CROSS, "mew": 2.2}
+            ax.plot(place, 1.0 if off else value, "x", transform=where, clip_on=False, **look)
 
 
-def _cross_out(ax: Axes, name: str, at: np.ndarray, runs: np.ndarray) -> int:
-    """Mark where runs diverged, at their last values; return how many did."""
-    lost = [run for run in runs if np.isnan(run[-1])]
-    for run in lost:
-        there = np.flatnonzero(np.isfinite(run))
-        if len(there):
-            ax.plot(at[there[-1]], run[there[-1]], "x", color=color_of(name), markersize=9, mew=2.5)
-    return len(lost)
+def _mean(values: np.ndarray) -> float:
+    """Return the mean of what is no NaN; NaN where nothing is."""
+    sound = values[np.isfinite(values)]
+    return sound.mean() if len(sound) else np.nan
 
 
 def _told_line(name: str, at: np.ndarray, mean: np.ndarray, lost: int, runs: int) -> str:

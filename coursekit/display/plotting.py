@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coursekit.display.looks import COLORS, LINESTYLES, MARKERS, forget
+from coursekit.display.looks import COLORS, LINESTYLES, MARKERS, color_of, forget, look_of
 from coursekit.display.pictures import alt_of, bars, images, lines, strips
+from coursekit.display.ticks import plain_log_axes
 from coursekit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "COLORS", "LINESTYLES", "MARKERS", "band", "bars", "images", "line_kw", "lines",
-    "show", "strips", "style", "to_png",
+    "COLORS", "LINESTYLES", "MARKERS", "band", "bars", "color_of", "images", "line_kw", "lines",
+    "look_of", "show", "strips", "style", "to_png",
 ]  # fmt: skip
 
 _STYLE: dict[str, Any] = {
@@ -66,12 +67,15 @@ def style() -> None:
     )
 
 
-def to_png(fig: Figure) -> bytes:
-    """Return the figure as PNG bytes with at most 256 colours: a third of the size, same look."""
+def to_png(fig: Figure, *, dpi: float | None = None) -> bytes:
+    """Return the figure as PNG bytes with at most 256 colours: a third of the size, same look.
+
+    `dpi` is in dots an inch, by default the figure's own.
+    """
     from PIL import Image
 
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", facecolor="white")
+    fig.savefig(buffer, format="png", facecolor="white", dpi="figure" if dpi is None else dpi)
     buffer.seek(0)
     with Image.open(buffer) as image:
         small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -85,7 +89,8 @@ def show(fig: Figure, alt: str | None = None) -> None:
 
     `alt` says in one or two sentences what the picture shows, for those who cannot see it; it goes
     into the output's metadata (`{"image/png": {"alt": alt}}`). The pictures of `lines`, `strips`,
-    `bars` and `images` bring one that is made from their data. Outside IPython nothing is shown.
+    `bars` and `images` bring one that is made from their data. Logarithmic axes are labelled in
+    plain decimals, as in those. Outside IPython nothing is shown.
 
     Raises ArgumentError for an empty `alt`.
     """
@@ -96,6 +101,7 @@ def show(fig: Figure, alt: str | None = None) -> None:
     from IPython import get_ipython
     from IPython.display import display
 
+    plain_log_axes(fig)
     png = to_png(fig)
     plt.close(fig)
     if get_ipython() is not None:
@@ -107,7 +113,9 @@ def show(fig: Figure, alt: str | None = None) -> None:
 
 
 def line_kw(i: int) -> dict[str, Any]:
-    """Return colour and dash of the i-th of several curves.
+    """Return colour and dash of the i-th of several curves that no other picture shows.
+
+    A variant that other pictures show too takes its look from `look_of`.
 
     >>> line_kw(0)
     {'color': '#0072B2', 'linestyle': '-'}
@@ -115,9 +123,10 @@ def line_kw(i: int) -> dict[str, Any]:
     return {"color": COLORS[i % len(COLORS)], "linestyle": LINESTYLES[i % len(LINESTYLES)]}
 
 
-def band(ax: Axes, x: Sequence[float], runs: Any, label: str, i: int = 0) -> None:
+def band(ax: Axes, x: Sequence[float], runs: Any, label: str, i: int | None = None) -> None:
     """Draw the mean of several runs and the range from the lowest to the highest.
 
+    It has the look of the variant `label`, or of the i-th of several curves where `i` is given.
     `runs` has shape (n_runs, n_points); `x` shape (n_points,). Where `x` counts (epochs, steps),
     the ticks of a linear axis are whole numbers.
     """
@@ -128,5 +137,6 @@ def band(ax: Axes, x: Sequence[float], runs: Any, label: str, i: int = 0) -> Non
         locator = ax.xaxis.get_major_locator()
         if isinstance(locator, MaxNLocator):  # not on a log axis, nor where ticks are given
             locator.set_params(integer=True)
-    ax.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=COLORS[i % len(COLORS)], alpha=0.2)
-    ax.plot(x, runs.mean(axis=0), label=label, **line_kw(i))
+    look = look_of(label, marker=False) if i is None else line_kw(i)
+    ax.fill_between(x, runs.min(axis=0), runs.max(axis=0), color=look["color"], alpha=0.2)
+    ax.plot(x, runs.mean(axis=0), label=label, **look)

@@ -9,6 +9,7 @@ import numpy as np
 
 from coursekit.base.table import Table
 from coursekit.display import pictures
+from coursekit.display.ticks import plain
 from coursekit.errors import ArgumentError
 from coursekit.experiments.verdict import Verdict, verdict
 
@@ -132,7 +133,7 @@ class Runs:
         """
         if not self.searched:
             raise ArgumentError("rate_curves: no rates were searched; give `rates` to ck.compare.")
-        best = ", ".join(f"{name} {pictures.plain(rate)}" for name, rate in self.rates.items())
+        best = ", ".join(f"{name} {plain(rate)}" for name, rate in self.rates.items())
         return pictures.lines(
             {name: list(found.values()) for name, found in self.searched.items()},
             {name: list(found) for name, found in self.searched.items()},

@@ -1,4 +1,4 @@
-"""Who wins a comparison over seeds: a name only where the seeds separate it from all others.
+"""Who wins a comparison over seeds: a name only where the seeds separate it from every other one.
 
 Variants are compared in pairs by seed, the best mean with each other one: Student's t for the
 paired differences, two-sided, with Holm's correction for the number of comparisons (S. Holm, *A

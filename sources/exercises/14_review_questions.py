@@ -115,7 +115,7 @@ ck.show(ck.plotting.lines(
 # ## Question 2: May all weights have one value, as long as He initialisation drew it?
 #
 # - **a.** Yes. He's variance keeps the signal going, whatever the single weights are.
-# - **b.** Yes. The shuffled mini-batches soon give the units different gradients.
+# - **b.** Yes. The shuffled batches soon give the units different gradients.
 # - **c.** No. With equal weights every gradient is zero, and nothing is learned at all.
 # - **d.** No. The units of a layer compute the same, get the same gradient, and stay the same.
 #

@@ -18,7 +18,8 @@
 # **You need** Python with functions and classes, NumPy arrays, and basic knowledge of neural
 # networks: what a layer, a loss and a gradient are, that training follows the gradient downhill, and that
 # validation images steer your choices while test images are looked at once. If you have ever trained a
-# small network with Keras, you are ready.
+# small network with Keras, you are ready. From lesson 06 on
+# some nets have convolutional layers; you need not have used one.
 
 # %% [markdown]
 # ## Run a cell

@@ -15,8 +15,6 @@
 # - predict with one short formula whether gradients vanish (vanishing gradient, 그레이디언트 소실) or
 #   explode (exploding gradient, 그레이디언트 폭주);
 # - name the four troubles of deep nets and the lessons that treat them.
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -88,15 +86,15 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
 left.axvspan(-1, 1, color="#D9EAD3")
 for side in (-1, 1):
     left.axvspan(*sorted((side * edge, side * 8)), color="#EEEEEE")
-left.plot(z, sigmoid(z), **ck.plotting.line_kw(0))
+left.plot(z, sigmoid(z), **ck.plotting.look_of("sigmoid", marker=False))
 left.plot(z, 0.5 + z / 4, **ck.plotting.line_kw(3), label="tangent at 0, slope 1/4")
 for x, y, text in ((-5.5, 0.5, "saturated"), (0, 0.06, "almost\nlinear"), (5.5, 0.5, "saturated")):
     left.text(x, y, text, ha="center", fontsize=9)
 left.set(xlabel="z", ylabel="σ(z)", ylim=(-0.05, 1.05), xlim=(-8, 8),
          title="Steep in the middle, flat outside")  # fmt: skip
 left.legend(loc="upper left", fontsize=8)
-for i, (name, slope) in enumerate({"sigmoid": sigmoid_slope, "tanh": tanh_slope}.items()):
-    right.plot(z, slope(z), **ck.plotting.line_kw(i), label=name)
+for name, slope in {"sigmoid": sigmoid_slope, "tanh": tanh_slope}.items():
+    right.plot(z, slope(z), **ck.plotting.look_of(name, marker=False), label=name)
 right.set(xlabel="z", ylabel="derivative",
           title=f"Largest slope: sigmoid {sigmoid_slope(z).max():.2f}, tanh {tanh_slope(z).max():.0f}")  # fmt: skip
 right.legend(fontsize=8)
@@ -129,7 +127,7 @@ ck.prove("Where the sigmoid is saturated, its slope is less than a fifth of that
 # ## 2 · Five layers of a hundred units
 #
 # A classic experiment (Saitoh, 2016, in the spirit of Glorot and Bengio, 2010): 1,000 random inputs, each
-# of 100 numbers with mean 0 and variance 1, go up through five layers of 100 units. Nothing is trained.
+# of 100 numbers with mean 0 and variance 1, go up through five layers of 100 units, so that every unit has $n_\text{in} = 100$ inputs. Nothing is trained.
 # The weights are drawn from a normal distribution with mean 0; only its standard deviation (std) changes.
 # What a unit adds up, $z = xW$, is its **pre-activation**; what it passes on is its output $f(z)$. Beside the
 # sigmoid, $f$ is tanh, which runs from −1 to 1, and **ReLU**, $\max(0, z)$.
@@ -153,7 +151,7 @@ def forward(x, kernels, f):
     return np.array(z), np.array(outputs)
 
 
-stds = {"std 1": 1.0, "std 0.01": 0.01, "std 1/√n = 0.1": 1 / np.sqrt(100)}
+stds = {"std 1": 1.0, "std 0.01": 0.01, "std 1/√n_in = 0.1": 1 / np.sqrt(100)}
 
 # %% [markdown]
 # **Predict first:** with weights of std 1, where do the outputs of a sigmoid lie: around 0.5, evenly
@@ -188,21 +186,21 @@ ck.prove("Std 1: in every layer most outputs lie within 0.05 of 0 or 1", ends["s
          f"at least {ends['std 1'].min():.0%}")  # fmt: skip
 ck.prove("Std 0.01: the outputs hardly differ", spread["std 0.01"].max() < 0.04,
          f"std at most {spread['std 0.01'].max():.3f}")  # fmt: skip
-good = ends["std 1/√n = 0.1"].max()
-ck.prove("Std 1/√n: hardly any output is saturated", good < 0.05, f"at most {good:.1%}")
+good = ends["std 1/√n_in = 0.1"].max()
+ck.prove("Std 1/√n_in: hardly any output is saturated", good < 0.05, f"at most {good:.1%}")
 
 # %% [markdown]
 # **With weights of std 1, {{ ends["std 1"].mean():.0% }} of all outputs are saturated; with std 0.01 they
 # are all 0.5, give or take {{ spread["std 0.01"][:, 0].mean():.3f }} in layer 1 and
-# {{ spread["std 0.01"][:, -1].mean():.3f }} in layer 5; with std $1/\sqrt n$ neither happens.** A pre-activation
-# is a sum of $n = 100$ independent terms, and variances of independent terms add up: for inputs of std 1 its
+# {{ spread["std 0.01"][:, -1].mean():.3f }} in layer 5; with std $1/\sqrt{n_\text{in}}$ neither happens.** A pre-activation
+# is a sum of $n_\text{in}$ independent terms, and variances of independent terms add up: for inputs of std 1 its
 # std is about $\sqrt{100} = 10$ times that of the weights.
 #
 # - **Std 1**: the sigmoid gets numbers far from 0 and answers with 0 or 1.
 # - **Std 0.01**: every unit answers nearly 0.5 to every input; the differences between inputs are tiny, and
 #   tinier in each layer. (With weights that are exactly alike, units are copies of each other for ever:
 #   [lesson 02](02_weight_initialisation.ipynb).)
-# - **Std $1/\sqrt n$**: the $\sqrt n$ of the sum is divided out. But look at the bottom row from left to
+# - **Std $1/\sqrt{n_\text{in}}$**: the $\sqrt{n_\text{in}}$ of the sum is divided out. But look at the bottom row from left to
 #   right: a smooth hill falls apart into spikes. Section 4 says what they are.
 #
 # ### Explore: your own net
@@ -226,9 +224,10 @@ def draw_net(weight_std, depth, activation):
     fig = plt.figure(figsize=(9, 4.6))
     grid = fig.add_gridspec(2, 5)
     shown = np.unique(np.linspace(1, depth, 5).round().astype(int))
+    bins = np.linspace(outputs.min(), outputs.max(), 61)  # the same for all: a fading signal shows
     for k, layer in enumerate(shown):
-        ax = fig.add_subplot(grid[0, k])
-        ax.hist(outputs[layer - 1].ravel(), 40, color=ck.plotting.COLORS[0])
+        ax = fig.add_subplot(grid[0, k], sharex=fig.axes[0] if k else None)
+        ax.hist(outputs[layer - 1].ravel(), bins, color=ck.plotting.COLORS[0])
         ax.set_yticks([])
         ax.set_title(f"outputs, layer {layer}", fontsize=9, fontweight="normal")
         ax.tick_params(labelsize=7)
@@ -291,7 +290,7 @@ for column, name in zip(axes.T, ("tanh", "ReLU"), strict=True):
 for ax, label in zip(axes[:, 0], stds, strict=True):
     ax.set_ylabel(label)
 axes[0, 0].legend(loc="upper left", fontsize=8)
-fig.suptitle("Std 0.01 fades, 1/√n holds; std 1 saturates tanh and explodes ReLU (one draw)", x=0.01,
+fig.suptitle("Std 0.01 fades, 1/√n_in holds; std 1 saturates tanh and explodes ReLU (one draw)", x=0.01,
              ha="left", fontsize=11, fontweight="bold")  # fmt: skip
 ck.show(
     fig,
@@ -313,7 +312,7 @@ ck.prove("ReLU, std 1: every layer is wider", factor["ReLU", 1.0].min() > 4,
          f"at least {factor['ReLU', 1.0].min():.1f} times a layer")  # fmt: skip
 for name, most in (("tanh", 1 / 5), ("ReLU", 1 / 8)):
     shrink, kept = factor[name, 0.01].max(), widths[name, 0.1].mean(axis=0)
-    ck.prove(f"{name}: std 0.01 fades in every layer, std 1/√n keeps a tenth in five layers",
+    ck.prove(f"{name}: std 0.01 fades in every layer, std 1/√n_in keeps a tenth in five layers",
              shrink < most and kept[-1] > kept[0] / 10,
              f"times {shrink:.2f} a layer; {kept[0]:.2f} to {kept[-1]:.2f}")  # fmt: skip
 
@@ -333,7 +332,7 @@ ck.prove("The explorer's activations and slopes are those written out here", awa
 # squash them, and the next layer starts again from outputs below 1. Only ReLU, which does not squash,
 # grows without limit, {{ factor["ReLU", 1.0].mean():.1f }}-fold a layer: a signal that **explodes**. With std 0.01
 # tanh's signal shrinks {{ 1 / factor["tanh", 0.01].mean():.0f }}-fold a layer and ReLU's
-# {{ 1 / factor["ReLU", 0.01].mean():.0f }}-fold: it **vanishes**. For tanh $1/\sqrt n$ is about right. ReLU still
+# {{ 1 / factor["ReLU", 0.01].mean():.0f }}-fold: it **vanishes**. For tanh $1/\sqrt{n_\text{in}}$ is about right. ReLU still
 # loses a steady factor; lesson 02 finds the number that is missing. The sigmoid's numbers look right with
 # every std, and are not: section 4.
 
@@ -352,7 +351,7 @@ ck.prove("The explorer's activations and slopes are those written out here", awa
 # How much it varies is the unit's **response**: the std over the inputs, here of the pre-activation.
 #
 # Four activations separate the two causes: each slope with each mean. **Predict first:** ten layers,
-# weights of std $1/\sqrt n$. In which of the four does the response fade? In which does the bias part
+# weights of std $1/\sqrt{n_\text{in}}$. In which of the four does the response fade? In which does the bias part
 # stay?
 
 # %%
@@ -529,10 +528,10 @@ ck.prove("Sigmoid, N(0, 1) loses at least 100 times less than sigmoid, Glorot",
 #
 # The step down multiplies by weights and slopes. If they are independent, mean squares multiply:
 #
-# $$\frac{\mathrm{E}[\delta_{l-1}^2]}{\mathrm{E}[\delta_l^2]} = n \cdot \mathrm{Var}(w) \cdot
+# $$\frac{\mathrm{E}[\delta_{l-1}^2]}{\mathrm{E}[\delta_l^2]} = n_\text{out} \cdot \mathrm{Var}(w) \cdot
 # \mathrm{E}\left[f'(z_{l-1})^2\right]$$
 #
-# where $n$ is the number of units whose errors are added up and $\mathrm{Var}(w)$ the variance of their
+# where $n_\text{out}$ is the number of units whose errors are added up and $\mathrm{Var}(w)$ the variance of their
 # weights. The root of it is the **gain**: above 1 gradients explode, below 1 they vanish.
 #
 # **Predict first:** the slopes of a saturated sigmoid are mostly 0. What could make its gain as large as
@@ -576,13 +575,13 @@ for name, (activation, std) in random_nets.items():
     top_percent[name] = entries[:, : entries.shape[1] // 100].sum(axis=1) / entries.sum(axis=1)
 
 # %% tags=["helper"]
-print("100 units, 10 layers   n · Var(w)   E[f'²]   predicted gain   measured   over 9 steps")
+print("100 units, 10 layers   n_out · Var(w)   E[f'²]   predicted gain   measured   over 9 steps")
 for name, (_, std) in random_nets.items():
-    print(f"{name:22} {100 * std**2:10.0f} {slopes[name]:8.3f} {predicted[name]:16.3f} "
+    print(f"{name:22} {100 * std**2:14.0f} {slopes[name]:8.3f} {predicted[name]:16.3f} "
           f"{measured[name]:10.3f} {measured[name]**9:14.1g}")  # fmt: skip
 
 # %% [markdown]
-# There is the answer. With Glorot the weights neither add nor take ($n \cdot \mathrm{Var}(w) = 1$), and
+# There is the answer. With Glorot the weights neither add nor take ($n_\text{out} \cdot \mathrm{Var}(w) = 1$), and
 # the sigmoid's quarter is left. With N(0, 1) the slopes are smaller still on average, but the weights
 # multiply the mean square by 100, and the product happens to be close to 1. If this is luck, it should
 # change with the width:
@@ -621,7 +620,7 @@ ck.prove("N(0, 1): 1% of the entries of δ₁ carry clearly more of it than in t
 # **The gain of sigmoids is {{ measured["sigmoid, Glorot"]:.3f }} with Glorot weights, and with N(0, 1)
 # anything from {{ by_width[:, 0].mean():.2f }} (25 units) to {{ by_width[:, -1].mean():.2f }} (800 units).** So
 # "saturated sigmoids make gradients vanish" is right for narrow layers and wrong for wide ones, where they
-# explode: $n \cdot \mathrm{Var}(w)$ grows like $n$, the share of unsaturated units falls only like $1/\sqrt n$.
+# explode: $n_\text{out} \cdot \mathrm{Var}(w)$ grows like the width, the share of unsaturated units falls only like one over its root.
 # Nor is such a gradient worth much: with N(0, 1) a few units that happen to be unsaturated for
 # an image carry it. 1% of the entries of $\delta_1$ hold {{ few:.0% }} of its sum of squares, in the other
 # nets at most {{ others:.0% }}. (These are the $\delta$ of single images. A kernel's gradient also
@@ -632,7 +631,7 @@ ck.prove("N(0, 1): 1% of the entries of δ₁ carry clearly more of it than in t
 # ## 7 · Vanishing and exploding in one picture
 #
 # Ten layers of 100 units, random inputs up, a random gradient down. Only the std of the weights changes,
-# in multiples of $1/\sqrt n$.
+# in multiples of $1/\sqrt{n_\text{in}}$.
 #
 # **Predict first:** at which multiple does the gradient of a ReLU net neither vanish nor explode? The gain
 # formula knows: half of ReLU's slopes are 1, the other half 0. And what does the sigmoid need?
@@ -648,7 +647,7 @@ passed = {
 
 
 def crossing(name, **setting):
-    """The multiple of 1/√n at which the gradient neither vanishes nor explodes, over three draws."""
+    """The multiple of 1/√n_in at which the gradient neither vanishes nor explodes, over three draws."""
 
     def log_gain(multiple, seed):
         return np.log(gain(there_and_back(name, multiple / 10, seed, **setting)[1]))
@@ -659,7 +658,7 @@ def crossing(name, **setting):
 # %% tags=["plot"]
 fig = ck.plotting.lines(
     passed, multiples, title="A little too small vanishes, a little too large explodes", log="xy",
-    xlabel="std of the weights, in multiples of 1/√n", ylabel="size of δ: layer 1 / layer 10")  # fmt: skip
+    xlabel="std of the weights, in multiples of 1/√n_in", ylabel="size of δ: layer 1 / layer 10")  # fmt: skip
 fig.axes[0].axhline(1, color=ck.plotting.COLORS[7], linewidth=1.2)
 ck.show(fig)
 settings = {"10 layers": {}, "10 layers, inputs × 0.25": {"size": 0.25}, "10 layers, inputs × 4": {"size": 4.0},
@@ -674,7 +673,7 @@ for label in settings:
 # %% tags=["claim"]
 ends = {name: runs[:, [0, -1]].mean(axis=0) for name, runs in passed.items()}
 for name in ("tanh", "ReLU"):
-    ck.prove(f"{name}: 0.2/√n vanishes and 30/√n explodes", ends[name][0] < 1e-5 and ends[name][1] > 1e3,
+    ck.prove(f"{name}: 0.2/√n_in vanishes and 30/√n_in explodes", ends[name][0] < 1e-5 and ends[name][1] > 1e3,
              f"{ends[name][0]:.0e} and {ends[name][1]:.0e}")  # fmt: skip
 relus = [cross["ReLU", label] for label in settings]
 ck.prove("ReLU crosses at √2, whatever the depth and the inputs", max(abs(np.array(relus) / 2**0.5 - 1)) < 0.1,
@@ -689,7 +688,7 @@ ck.prove("Where the sigmoid's gradient survives, most of its outputs are saturat
          f"at std {at:.2f} {stuck:.0%} of them")  # fmt: skip
 
 # %% [markdown]
-# **ReLU's gradient passes at {{ cross["ReLU", "10 layers"]:.2f }} times $1/\sqrt n$, close to $\sqrt 2 = 1.41$:
+# **ReLU's gradient passes at {{ cross["ReLU", "10 layers"]:.2f }} times $1/\sqrt{n_\text{in}}$, close to $\sqrt 2 = 1.41$:
 # vanishing and exploding are one phenomenon, a gain that is not 1, on either side of a narrow passage.** Weights
 # of that size are He's weight initialisation; lesson 02 finds it from the way up.
 #
@@ -835,7 +834,7 @@ ck.prove("And yet those of std 0.01 are next to nothing", smaller < 1e-6, f"{sma
 #   from each other (section 4). Take the response: the std of each unit over the inputs.
 # - **A plateau at the loss of guessing** is a symptom of vanishing gradients, but of other things too: a
 #   dead output, shuffled labels. Measure the norms before you change the net.
-# - **A better optimizer is no cure.** Lesson 02 tries Adam on a bad start.
+# - **A better optimizer is half a cure.** In lesson 02 Adam learns from a bad start, but less than from a good one.
 #
 # ## What to do tomorrow
 #
@@ -848,9 +847,9 @@ ck.prove("And yet those of std 0.01 are next to nothing", smaller < 1e-6, f"{sma
 # ## Recap
 #
 # - The sigmoid's slope is at most 1/4, near 0 where it is saturated; ten in a row let through a millionth.
-# - Weights of std 1 saturate, of std 0.01 drown the signal; about $1/\sqrt n$ keeps what tanh gets from $n$ inputs.
+# - Weights of std 1 saturate, of std 0.01 drown the signal; about $1/\sqrt{n_\text{in}}$ keeps what tanh gets.
 # - A mean of 0.5 adds a constant that stays; a slope of 1/4 fades all that depends on the input.
-# - Gain per layer: root of $n \cdot \mathrm{Var}(w) \cdot \mathrm{E}[f'^2]$; below 1 gradients vanish, above 1
+# - Gain per layer: root of $n_\text{out} \cdot \mathrm{Var}(w) \cdot \mathrm{E}[f'^2]$; below 1 gradients vanish, above 1
 #   they explode.
 # - Sigmoid with Glorot loses its gradient in nine layers, and {{ epochs }} epochs of training do not bring it
 #   back; ReLU with He keeps it.

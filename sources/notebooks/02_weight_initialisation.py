@@ -18,7 +18,7 @@
 #
 # **Weight initialisation** (가중치 초기화) is the choice of the numbers that training starts from.
 # [Lesson 01](01_vanishing_gradients.ipynb) shows what goes wrong without care; this lesson is about
-# the cure. Sentences with numbers speak of the run that is stored here; yours prints its own.
+# the cure.
 
 # %%
 import coursekit as ck
@@ -71,9 +71,9 @@ ck.widgets.explore(
 #
 # A dense layer multiplies by a matrix $W$ with $n_\text{in}$ rows (`fan_in`, the inputs of each unit)
 # and $n_\text{out}$ columns (`fan_out`, the units). On the way up it turns the inputs $x$ into the
-# pre-activations $z = xW$. On the way back it turns the gradient $g$ of its pre-activations into the
-# gradient $gW^\top$ of its inputs. A signal should flow well **both ways**: $z$ should vary as much as
-# $x$, and $gW^\top$ as much as $g$.
+# pre-activations $z = xW$. On the way back it turns the gradient $\delta$ of its pre-activations into the
+# gradient $\delta W^\top$ of its inputs. A signal should flow well **both ways**: $z$ should vary as much as
+# $x$, and $\delta W^\top$ as much as $\delta$.
 #
 # ![One layer, drawn twice. Forward, one unit adds up all its fan_in inputs. Backward, one input collects the gradient of all fan_out units.](../figures/fan_in_and_fan_out.svg)
 #
@@ -88,8 +88,8 @@ def two_ways(fan_in, fan_out, variance, samples=500):
     rng = np.random.default_rng(lab.seed)
     W = rng.normal(0, variance**0.5, (fan_in, fan_out))
     x = rng.standard_normal((samples, fan_in))
-    g = rng.standard_normal((samples, fan_out))
-    return (x @ W).var(), (g @ W.T).var()
+    delta = rng.standard_normal((samples, fan_out))
+    return (x @ W).var(), (delta @ W.T).var()
 
 
 choices = {
@@ -107,7 +107,7 @@ for name, variance in choices.items():
 # collects the gradient of $n_\text{out}$ units. So
 #
 # $$\frac{\mathrm{Var}(z)}{\mathrm{E}[x^2]} = n_\text{in} \cdot \mathrm{Var}(w) \qquad
-# \frac{\mathrm{Var}(gW^\top)}{\mathrm{E}[g^2]} = n_\text{out} \cdot \mathrm{Var}(w)$$
+# \frac{\mathrm{Var}(\delta W^\top)}{\mathrm{E}[\delta^2]} = n_\text{out} \cdot \mathrm{Var}(w)$$
 #
 # Here that is 300/300 = 1 for the pre-activations, and 700/300 = 2.33 for the gradient below.
 # The first asks for $\mathrm{Var}(w) = 1/n_\text{in}$, the second for $1/n_\text{out}$; only a square
@@ -352,7 +352,7 @@ ck.prove("Scale 2 keeps the std over 50 layers, scale 1 loses it, 2.93 blows it 
 def both_ways(draw, seed, depth=50, units=500, samples=100):
     """Return the std of each layer's outputs, of the gradient of its inputs, and the last outputs."""
     rng = np.random.default_rng(seed)
-    x, g = rng.standard_normal((2, samples, units))
+    x, error = rng.standard_normal((2, samples, units))
     layers, up, down = [], [], []
     for _ in range(depth):
         W = draw((units, units), rng)
@@ -361,8 +361,8 @@ def both_ways(draw, seed, depth=50, units=500, samples=100):
         layers.append((W, act.relu_derivative(z)))
         up.append(x.std())
     for W, slope in reversed(layers):
-        g = (g * slope) @ W.T
-        down.append(g.std())
+        error = (error * slope) @ W.T
+        down.append(error.std())
     return up, down[::-1], x
 
 
@@ -437,7 +437,8 @@ ck.prove("Inputs at right angles come out nearly parallel after 50 ReLU layers",
 # **Inputs at right angles (cosine {{ abs(below):.2f }}) leave layer 50 almost parallel (cosine
 # {{ above:.2f }}).** A plain ReLU net of 50 layers keeps the size and makes different inputs look alike.
 # Good initialisation is necessary, not sufficient: very deep nets need normalisation
-# ([lesson 04](04_batch_normalisation.ipynb)) and skip connections as well.
+# ([lesson 04](04_batch_normalisation.ipynb)) and skip connections (a layer's input is added to its output) as
+# well.
 
 # %% [markdown]
 # ## 5 · Does the table hold for the others?
@@ -463,16 +464,14 @@ layers = np.arange(1, 51)
 lead = ("relu", "selu", "gelu", "swish")
 for name, stds in reached.items():
     if name in lead:
-        k = lead.index(name)
-        ax.semilogy(layers, stds, marker=ck.plotting.MARKERS[k], markevery=(4, 9), label=name,
-                    **ck.plotting.line_kw(k))  # fmt: skip
+        ax.semilogy(layers, stds, markevery=(4, 9), label=name, **ck.plotting.look_of(name))
     else:
         ax.semilogy(layers, stds, color="#999999", linewidth=1.2)
 place = np.inf
 for name, stds in sorted(reached.items(), key=lambda item: -item[1][-1]):
     place = min(stds[-1], place / 2.2)  # labels never on top of each other
     ax.text(51, place, name, fontsize=9, va="center",
-            color=ck.plotting.COLORS[lead.index(name)] if name in lead else "#666666")  # fmt: skip
+            color=ck.plotting.color_of(name) if name in lead else "#666666")  # fmt: skip
 ax.set(xlabel="layer", ylabel="standard deviation of the outputs", xlim=(0, 57),
        title="ReLU and SELU hold their signal, GELU and Swish lose it")  # fmt: skip
 ck.show(
@@ -502,7 +501,7 @@ ck.prove("In layer 10 all eight are between a twentieth and 3", all(0.05 < s < 3
 # {{ ends["tanh"]:.2g }}, Mish {{ ends["mish"]:.0e }} and GELU {{ ends["gelu"]:.0e }}. (The
 # [CIFAR-10 study](../exercises/15_cifar10_study.ipynb) trains twenty Swish layers from He all the same.)
 #
-# Sigmoid's line is level, which looks like success, but its outputs lie around 0.5, and because of that
+# Sigmoid's line is level ([lesson 01](01_vanishing_gradients.ipynb), section 4), which looks like success, but its outputs lie around 0.5, and because of that
 # mean, units differ from each other whatever the input. What counts is how much **one** unit changes from
 # input to input. **Of the variance in layer 10 of the sigmoid net a share of {{ due_to_input:.0e }} is due
 # to the input**: every input gives nearly the same output. Always ask what a standard deviation is taken
@@ -513,9 +512,9 @@ ck.prove("In layer 10 all eight are between a twentieth and 3", all(0.05 < s < 3
 # Let $q$ be the mean square of the pre-activations in one layer. They are nearly normal, so in the next
 # layer the mean square is
 #
-# $$q' = \text{scale} \cdot \mathrm{E}\left[f(\sqrt{q}\,\varepsilon)^2\right]$$
+# $$q' = \text{scale} \cdot \mathrm{E}\left[f(\sqrt{q}\,\xi)^2\right]$$
 #
-# with $f$ the activation and $\varepsilon$ standard normal. The picture below draws the factor $q'/q$
+# with $f$ the activation and $\xi$ standard normal. The picture below draws the factor $q'/q$
 # against $q$: above 1 the signal grows in this layer, below 1 it shrinks. It has Swish twice, with He's
 # scale and with a scale of its own, found as in section 3, so that its factor is 1 at $q = 1$.
 #
@@ -525,16 +524,16 @@ ck.prove("In layer 10 all eight are between a twentieth and 3", all(0.05 < s < 3
 # %%
 from scipy.stats import norm
 
-epsilon = norm.ppf(np.linspace(0, 1, 20_002)[1:-1])  # standard normal numbers, evenly spread
+xi = norm.ppf(np.linspace(0, 1, 20_002)[1:-1])  # standard normal numbers, evenly spread
 
 
 def next_square(name, scale, q):
     """Return the mean square of the next layer's pre-activations."""
-    return scale * np.mean(act.get(name)[0](q**0.5 * epsilon) ** 2)
+    return scale * np.mean(act.get(name)[0](q**0.5 * xi) ** 2)
 
 
-own = 1 / np.mean(act.swish(epsilon) ** 2)
-curves = {"selu, scale 1": ("selu", 1), "relu, scale 2": ("relu", 2), "swish, scale 2": ("swish", 2),
+own = 1 / np.mean(act.swish(xi) ** 2)
+curves = {"selu": ("selu", 1), "relu": ("relu", 2), "swish": ("swish", 2),
           f"swish, scale {own:.2f}": ("swish", own)}  # fmt: skip
 grid = np.geomspace(0.01, 10, 31)
 factors = {name: [next_square(*curve, q) / q for q in grid] for name, curve in curves.items()}
@@ -557,7 +556,7 @@ foretold = {}
 for name, scale in row.items():
     q = float(scale)  # inputs of mean square 1
     for _ in range(10):
-        outputs = act.get(name)[0](q**0.5 * epsilon)
+        outputs = act.get(name)[0](q**0.5 * xi)
         q = next_square(name, scale, q)
     foretold[name] = outputs.std()
 error = {name: np.exp(abs(np.log(tenth[name] / std))) for name, std in foretold.items()}
@@ -583,7 +582,7 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 # ## 6 · Does it matter for training?
 #
 # So far nothing was trained. Now nets of 2 to 20 hidden layers, 100 ReLU units each, learn handwritten
-# digits by SGD from three starts: standard deviation 0.01, Xavier (Glorot normal) and He normal. All
+# digits by SGD from three starts: N(0, 0.01²), Xavier (Glorot normal) and He normal. All
 # else is the same, and each start gets the best learning rate of its own, found by the same search.
 #
 # First the arithmetic, for five hidden layers. The first one has 784 inputs and 100 units; there Xavier's
@@ -596,7 +595,7 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 # %%
 data = ck.load("mnist", n_valid=500).subset(n).standardized()
 starts = {
-    "std 0.01": lambda: keras.initializers.RandomNormal(0.0, 0.01),
+    "N(0, 0.01²)": lambda: keras.initializers.RandomNormal(0.0, 0.01),
     "Xavier": keras.initializers.GlorotNormal,
     "He": keras.initializers.HeNormal,
 }
@@ -640,8 +639,8 @@ ck.prove("With the same draws the std of layer 5 differs exactly as the formula 
          abs(top["He"] / top["Xavier"] / expected - 1) < 0.01,
          f"{top['He'] / top['Xavier']:.3f} against {expected:.3f}")  # fmt: skip
 ck.prove("From std 0.01 nets of 5 and 20 layers stay at the loss of guessing with any rate of the search",
-         all(min(by_depth.runs[d].searched["std 0.01"].values()) > 0.9 * guessing for d in (5, 20)),
-         f"at best {[round(min(by_depth.runs[d].searched['std 0.01'].values()), 2) for d in (5, 20)]}, "
+         all(min(by_depth.runs[d].searched["N(0, 0.01²)"].values()) > 0.9 * guessing for d in (5, 20)),
+         f"at best {[round(min(by_depth.runs[d].searched['N(0, 0.01²)'].values()), 2) for d in (5, 20)]}, "
          f"guessing {guessing:.2f}")  # fmt: skip
 gap = {d: loss["Xavier"][d] - loss["He"][d] for d in (5, 20)}
 ck.prove("With 20 layers He ends below Xavier on average; with 5 the gap is at most half as large, either way",
@@ -669,7 +668,7 @@ ck.prove("No best rate of Xavier or He stands at the end of its list", not insid
 
 # %%
 rescue = ck.compare(
-    {name: lambda start=starts[name]: net(5, start, "adam") for name in ("std 0.01", "He")},
+    {name: lambda start=starts[name]: net(5, start, "adam") for name in ("N(0, 0.01²)", "He")},
     data, epochs=epochs, batch_size=50, seeds=n_seeds, rates=(0.001, 0.003), choose_by="loss",
 )  # fmt: skip
 ck.show(rescue.curves("loss", log="y"))
@@ -677,14 +676,14 @@ rescue.table("loss")
 
 # %% tags=["claim"]
 saved = rescue.last("loss")
-ck.prove("Adam takes the start from std 0.01 off the loss of guessing", saved["std 0.01"].max() < 0.9 * guessing,
-         f"{saved['std 0.01'].mean():.2f}, SGD {loss['std 0.01'][5]:.2f}")  # fmt: skip
-ck.prove("With Adam, too, std 0.01 ends above He with every seed", saved["std 0.01"].min() > saved["He"].max(),
-         f"{saved['std 0.01'].min():.2f} > {saved['He'].max():.2f}")  # fmt: skip
+ck.prove("Adam takes the start from std 0.01 off the loss of guessing", saved["N(0, 0.01²)"].max() < 0.9 * guessing,
+         f"{saved['N(0, 0.01²)'].mean():.2f}, SGD {loss['N(0, 0.01²)'][5]:.2f}")  # fmt: skip
+ck.prove("With Adam, too, std 0.01 ends above He with every seed", saved["N(0, 0.01²)"].min() > saved["He"].max(),
+         f"{saved['N(0, 0.01²)'].min():.2f} > {saved['He'].max():.2f}")  # fmt: skip
 
 # %% [markdown]
-# **Adam takes the start from 0.01 down from {{ loss["std 0.01"][5]:.2f }} to
-# {{ saved["std 0.01"].mean():.2f }}; from He it gets to {{ saved["He"].mean():.2f }} in the same steps.** It
+# **Adam takes the start from 0.01 down from {{ loss["N(0, 0.01²)"][5]:.2f }} to
+# {{ saved["N(0, 0.01²)"].mean():.2f }}; from He it gets to {{ saved["He"].mean():.2f }} in the same steps.** It
 # leaves the loss of guessing, but in these {{ epochs }} epochs it does not catch up: as long as hardly any
 # signal passes, full steps have little direction.
 

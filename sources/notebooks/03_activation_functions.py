@@ -14,8 +14,6 @@
 # - keep the signal through 100 layers without any normalisation layer, and name the conditions;
 # - tell GELU, Swish and Mish apart, and say what they cost;
 # - choose an activation function by measuring, not by fashion.
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -40,6 +38,9 @@ act = ck.scratch.activations  # in NumPy: act.gelu(z), act.gelu_derivative(z), .
 # %% tags=["helper"]
 import matplotlib.pyplot as plt
 
+for name in ("relu", "leaky_relu", "elu", "gelu", "mish", "swish", "selu", "linear"):
+    ck.plotting.look_of(name)  # eight names, a colour for each, kept in all pictures
+
 
 def draw_activation(function, parameter, input_mean, input_std):
     knob = {"leaky_relu": "negative_slope", "elu": "alpha", "swish": "beta"}.get(function)
@@ -55,7 +56,7 @@ def draw_activation(function, parameter, input_mean, input_std):
     left.set_title(", ".join([function, *(f"{k} = {v:.3g}" for k, v in setting.items())]))
     left.legend(loc="upper left")
     bins = np.linspace(-5, 5, 81)
-    right.hist(inputs, bins, color=ck.plotting.COLORS[1], alpha=0.45, label="inputs z")
+    right.hist(inputs, bins, color=ck.plotting.COLORS[7], alpha=0.45, label="inputs z")
     right.hist(outputs, bins, histtype="step", color=ck.plotting.COLORS[0], lw=1.8, label="outputs")
     right.set(xlabel="value", ylabel="count", yscale="log")
     right.set_title(f"outputs: mean {outputs.mean():.2f}, std {outputs.std():.2f}")
@@ -561,13 +562,13 @@ def normalised(z):
     return (z - tf.reduce_mean(z, 0)) / tf.sqrt(tf.math.reduce_variance(z, 0) + 1e-3)
 
 
-def walk(x, seed, activation="selu", gain=1.0, change=None, drop=None, bn=False, skip=False):
+def walk(x, seed, activation="selu", scale=1.0, change=None, drop=None, bn=False, skip=False):
     draw, f = np.random.default_rng(seed), keras.activations.get(activation)
     h, outputs = tf.constant(np.concatenate([x, x])), []
     with tf.GradientTape() as tape:
         tape.watch(h)
         for i in range(100):
-            W = draw.normal(0, np.sqrt(gain / h.shape[1]), (h.shape[1], 200)).astype("float32")
+            W = draw.normal(0, np.sqrt(scale / h.shape[1]), (h.shape[1], 200)).astype("float32")
             z = h @ (W if change is None else change(W))
             out = f(normalised(z) if bn else z)
             out = out if drop is None else drop(out, training=True)
@@ -597,7 +598,7 @@ varies = raw.x_train.reshape(n, -1).std(axis=0) > 0  # the edge is white in ever
 flat_raw, flat = (each.x_train[:100].reshape(100, -1)[:, varies] for each in (raw, standardised))
 walkers = range(lab.seed, lab.seed + n_seeds)  # seeds
 twins = {"SELU": {}, "ReLU, LeCun": {"activation": "relu"},
-         "ReLU, He": {"activation": "relu", "gain": 2.0}}  # fmt: skip
+         "ReLU, He": {"activation": "relu", "scale": 2.0}}  # fmt: skip
 walked = {name: np.array([walk(flat, seed, **how) for seed in walkers])
           for name, how in twins.items()}  # fmt: skip
 last = {
@@ -648,7 +649,7 @@ broken = {
     "alpha dropout 20%": {"drop": keras.layers.AlphaDropout(0.2, seed=0)},
     "batch normalisation": {"bn": True},
     "pixels in [0, 1]": {"x": flat_raw},
-    "He normal": {"gain": 2.0},
+    "He normal": {"scale": 2.0},
     "ordinary dropout 20%": {"drop": keras.layers.Dropout(0.2, seed=0)},
     "pull of ℓ2": {"change": pull},
     "max-norm 0.8": {"change": max_norm},
@@ -683,9 +684,11 @@ ck.show(ck.plotting.strips(
     {name: runs[:, -1, 2] for name, runs in tested.items()},
     title="A standard deviation of 1 does not mean that the image is still there",
     xlabel="share of the variance due to the image, layer 100"))  # fmt: skip
+back = {name: runs[:, 0, 3].mean() for name, runs in tested.items()}
 ck.show(ck.plotting.strips(
     {name: runs[:, 0, 3] for name, runs in tested.items()}, log=True,
-    title="On the way back the gradient grows tens or hundreds of times, explodes or vanishes",
+    title=f"On the way back the gradient grows {back['all kept']:.0f}-fold with all kept; elsewhere it is "
+    f"multiplied by {min(back.values()):.0e} to {max(back.values()):.0e}",
     xlabel="size of the gradient in layer 1 (about 1 in layer 100)"))  # fmt: skip
 
 
@@ -713,7 +716,6 @@ ck.prove("Wrong inputs put the first layer outside, and the net heals itself",
          not pixels[:, 0].any() and pixels[:, -1].all(),
          f"{pixels.mean():.0%} of the layers inside, all of the last")  # fmt: skip
 share = {name: runs[:, -1, 2].mean() for name, runs in tested.items()}
-back = {name: runs[:, 0, 3].mean() for name, runs in tested.items()}
 ck.prove("Alpha dropout in all layers leaves nothing of the image and nothing of the gradient",
          abs(share["alpha dropout 20%"]) < 0.05 and back["alpha dropout 20%"] < 1e-4,
          f"share {share['alpha dropout 20%']:.3f}, gradient {back['alpha dropout 20%']:.0e}")  # fmt: skip
@@ -759,14 +761,14 @@ near_gelu = {beta: np.abs(act.swish(z, beta) - gelu).max() for beta in (1.0, 1.7
 
 # %% tags=["plot", "claim"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-for i, (name, curve) in enumerate({"GELU": gelu, "Swish": swish, "Mish": mish}.items()):
-    left.plot(z, curve, **ck.plotting.line_kw(i), label=name)
-left.plot(lowest.x, lowest.fun, "o", color=ck.plotting.COLORS[0])
+for name, curve in {"GELU": gelu, "Swish": swish, "Mish": mish}.items():
+    left.plot(z, curve, **ck.plotting.look_of(name, marker=False), label=name)
+left.plot(lowest.x, lowest.fun, "o", color=ck.plotting.color_of("GELU"))
 left.set(xlim=(-4, 1.5), ylim=(-0.35, 1.4), xlabel="z", ylabel="output")
 left.set_title("Mish: Swish below 0, nearly GELU above")
 left.legend(loc="upper left")
-right.plot(z, bend, color=ck.plotting.COLORS[0])
-right.fill_between(z, bend, 0, where=bend < 0, color=ck.plotting.COLORS[1], alpha=0.4)
+right.plot(z, bend, color=ck.plotting.color_of("GELU"))
+right.fill_between(z, bend, 0, where=bend < 0, color=ck.plotting.color_of("GELU"), alpha=0.4)
 right.axhline(0, color="black", linewidth=0.8)
 right.annotate("bends down", (-2, bend.min()), (-3.9, 0.25), arrowprops={"arrowstyle": "-"})
 right.set(xlabel="z", ylabel="second derivative")

@@ -16,8 +16,6 @@
 # - say how much it regularises, and what happens when dropout stands in front of it;
 # - say where it fails, and what to use there;
 # - **fold** it into the layer before it once training is over.
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -52,10 +50,6 @@ scratch = ck.scratch.layers
 # with 0.001, 0.002, 0.003 and 0.002. Both go through BN with $\gamma = 1$ and $\beta = 0$. What are
 # the mean and the standard deviation of each column afterwards? And if a sigmoid comes next: how well
 # does a straight line describe it over values with mean 0 and standard deviation 1?
-#
-# **Play:** below the code, 300 batches are drawn from the same values. The dark outline follows
-# **one** sample that is the same in all of them. Start at a batch size of 2, where every value ends
-# near +1 or −1, whatever it was; then 4, 16, 256.
 
 
 # %%
@@ -70,40 +64,6 @@ def batch_norm(x, gamma=1.0, beta=0.0, epsilon=1e-3):
 batch = np.array([[1000.0, 0.001], [1010.0, 0.002], [990.0, 0.003], [1020.0, 0.002]])
 means, stds = batch_norm(batch).mean(axis=0), batch_norm(batch).std(axis=0)
 print("mean", means.round(6) + 0.0, " standard deviation", stds.round(6))
-
-
-# %% tags=["helper"]
-def draw_batches(batch_size, mean, spread, gamma, beta):
-    import matplotlib.pyplot as plt
-
-    size, rng = round(batch_size), np.random.default_rng(0)
-    batches = rng.normal(mean, spread, size=(300, size))
-    batches[:, 0] = mean + spread  # the sample to follow: one standard deviation above the mean
-    after = batch_norm(batches.T, gamma, beta).T
-    fig, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-    for ax, values, title in zip(axes, (batches, after), ("before BN", "after BN"), strict=True):
-        bins = np.linspace(values.min() - 0.1, values.max() + 0.1, 50)
-        rest = values[:, 1:].ravel()
-        ax.hist(rest, bins, density=True, color=ck.plotting.COLORS[4], label="the other samples")
-        ax.hist(values[:, 0], bins, density=True, histtype="step", linewidth=1.8,
-                color=ck.plotting.COLORS[6], label="one sample")  # fmt: skip
-        ax.set(xlabel="value of the feature", title=f"{title}, batches of {size}")
-        ax.set_ylim(0, 2.2 * np.histogram(rest, bins, density=True)[0].max())
-    axes[0].set_ylabel("density")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    return fig
-
-
-ck.widgets.explore(
-    draw_batches,
-    alt="Histograms of one feature before and after batch normalisation, over 300 batches; one "
-    "sample that is always the same before BN is spread out after it.",
-    batch_size=(2.0, 256.0, 8.0, "log"),
-    mean=(-10.0, 10.0, 5.0),
-    spread=(0.01, 10.0, 2.0, "log"),
-    gamma=(0.1, 10.0, 1.0, "log"),
-    beta=(-3.0, 3.0, 0.0),
-)
 
 # %% tags=["claim"]
 z = np.random.default_rng(lab.seed).normal(size=20_000)
@@ -136,6 +96,47 @@ ck.prove("A straight line explains the sigmoid for γ = 1, much less for γ = 16
 # line explains {{ straightness(1):.0% }} of the sigmoid behind BN, and a stack of straight lines is
 # one straight line. γ and β let the net choose how much curve it wants; they can even undo the
 # normalisation, with $\gamma = \sqrt{\sigma^2 + \varepsilon}$ and $\beta = \mu$.
+#
+# ### Explore: one sample in many batches
+#
+# 300 batches are drawn from the same values. The dark outline follows **one** sample that is the same in
+# all of them. Start at a batch size of 2, where every value ends near +1 or −1, whatever it was; then 4,
+# 16, 256.
+
+
+# %% tags=["helper"]
+def draw_batches(batch_size, mean, spread, gamma, beta):
+    import matplotlib.pyplot as plt
+
+    size, rng = round(batch_size), np.random.default_rng(0)
+    batches = rng.normal(mean, spread, size=(300, size))
+    batches[:, 0] = mean + spread  # the sample to follow: one standard deviation above the mean
+    after = batch_norm(batches.T, gamma, beta).T
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+    for ax, values, title in zip(axes, (batches, after), ("before BN", "after BN"), strict=True):
+        bins = np.linspace(values.min() - 0.1, values.max() + 0.1, 50)
+        rest = values[:, 1:].ravel()
+        ax.hist(rest, bins, density=True, color=ck.plotting.COLORS[4], label="the other samples")
+        ax.hist(values[:, 0], bins, density=True, histtype="step", linewidth=1.8,
+                color=ck.plotting.COLORS[6], label="one sample")  # fmt: skip
+        ax.set(xlabel="value of the feature", title=f"{title}, batches of {size}")
+        if ax is axes[0]:  # where one sample is a single bar, far higher than the rest
+            ax.set_ylim(0, 2.2 * np.histogram(rest, bins, density=True)[0].max())
+    axes[0].set_ylabel("density")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+ck.widgets.explore(
+    draw_batches,
+    alt="Histograms of one feature before and after batch normalisation, over 300 batches; one "
+    "sample that is always the same before BN is spread out after it.",
+    batch_size=(2.0, 256.0, 8.0, "log"),
+    mean=(-10.0, 10.0, 5.0),
+    spread=(0.01, 10.0, 2.0, "log"),
+    gamma=(0.1, 10.0, 1.0, "log"),
+    beta=(-3.0, 3.0, 0.0),
+)
 
 # %% [markdown]
 # ## 2 · At prediction there is no batch
@@ -503,9 +504,11 @@ def scale_picture(names, title):
         xlabel="standard deviation of the starting weights",
         ylabel="accuracy on the training images",
     )
-    for line, name in zip(list(fig.axes[0].lines), names, strict=True):
+    for k, name in enumerate(names):
         lost = scales[np.isnan(curves[name])]  # a diverged net guesses: a cross at one in ten
-        fig.axes[0].plot(lost, [0.1] * len(lost), "x", color=line.get_color(), mew=2)
+        fig.axes[0].plot(
+            lost * 1.15**k, [0.1] * len(lost), "x", color=ck.plotting.color_of(name), mew=2
+        )
     return fig
 
 
@@ -546,7 +549,7 @@ ck.prove("BN does not rescue the smallest scale", max(slow[-1], quick[-1]) < 0.3
 # - the gradient with respect to $W$ is divided by $a$: the step is $a$ times shorter and the weight
 #   vector $a$ times longer, so its direction turns $a^2$ times more slowly. Large weights need a higher
 #   rate.
-# - this holds only while $\sigma^2$ is well above $\varepsilon$. Below it, BN stops amplifying.
+# - this holds only while $\sigma^2$ is well above $\varepsilon$. Below it, BN stops amplifying (the {{ stds[1]:.3f }} of section 1).
 #
 # **Predict first:** which end of the curve moves if $\varepsilon$ is 10⁻⁷ in place of 10⁻³? All of
 # that end?

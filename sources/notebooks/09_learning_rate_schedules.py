@@ -14,8 +14,6 @@
 # - write the usual **learning-rate schedules** (학습률 스케줄링) and choose among them;
 # - train with **1cycle** (1사이클), and say what it gains and what it does not;
 # - avoid two silent traps: a momentum that cannot be set, and a callback whose memory is not saved.
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -375,11 +373,23 @@ ck.show(race.final("val_loss"))
 race.table("val_loss")
 
 # %% tags=["plot"]
+import matplotlib.pyplot as plt
+
 listened = race.history["performance"]["learning_rate"]
-ck.show(ck.plotting.lines(
-    {f"seed {seed}": rates for seed, rates in zip(race.seeds, listened, strict=True)},
-    title="Performance scheduling: the rate is halved where a run stops making progress",
-    xlabel="epoch", ylabel="learning rate", log="y"))  # fmt: skip
+fig, ax = plt.subplots()
+for k, (seed, rates) in enumerate(zip(race.seeds, listened, strict=True)):
+    apart = 1.02 ** (k - (len(race.seeds) - 1) / 2)  # so that no run hides another
+    ax.step(range(1, epochs + 1), rates * apart, where="mid", label=f"seed {seed}",
+            **ck.plotting.look_of(f"seed {seed}"))  # fmt: skip
+levels = np.unique([f"{rate:.3g}" for rate in listened[np.isfinite(listened)]])
+ax.set(xlabel="epoch", ylabel="learning rate (runs drawn apart)", yscale="log")
+ax.set_yticks(levels.astype(float), levels)
+ax.set_yticks([], minor=True)
+ax.set_title("Performance scheduling: the rate is halved where a run stops making progress")
+fig.legend(loc="outside right center")
+ck.show(fig, alt="The learning rate of each run against the epoch, as steps. In the last epoch "
+        + ", ".join(f"seed {seed} has {rates[-1]:.3g}"
+                    for seed, rates in zip(race.seeds, listened, strict=True)) + ".")  # fmt: skip
 
 # %% tags=["claim"]
 ends = {name: values.mean() for name, values in race.last("val_loss").items()}
@@ -487,11 +497,16 @@ class CutOff(ck.callbacks.OneCycle):
 
 cut = ck.compare({"1cycle": build}, data, epochs=epochs, **budget,
                  callbacks=lambda: [CutOff(peaks["1cycle"])]).last()["1cycle"]  # fmt: skip
-finals = {f"{name}, {epochs} epochs": race.last()[name] for name in planned}
-finals |= {f"{name}, {epochs // 2} epochs": values for name, values in half.last().items()}
-finals[f"1cycle for {2 * epochs}, cut off at {epochs}"] = cut
-ck.show(ck.plotting.strips(finals, xlabel="validation loss at the end",
-                           title="A schedule that is cut off has never had its low rates"))  # fmt: skip
+
+# %% tags=["plot"]
+finals, like = {}, {}
+for length, found in ((epochs, race.last()), (epochs // 2, half.last())):
+    finals |= {f"{name}, {length} epochs": found[name] for name in planned}
+    like |= {f"{name}, {length} epochs": name for name in planned}
+cut_off = f"1cycle for {2 * epochs}, cut off at {epochs}"
+ck.show(ck.plotting.strips(
+    finals | {cut_off: cut}, like=like | {cut_off: "1cycle"}, xlabel="validation loss at the end",
+    title="A schedule that is cut off has never had its low rates"))  # fmt: skip
 
 # %% tags=["claim"]
 means = {name: values.mean() for name, values in half.last().items()}
@@ -511,26 +526,26 @@ ck.prove(f"Planned for {epochs} epochs, 1cycle ends below a 1cycle for {2 * epoc
 # Where does it go with four times the rate *and* a batch four times as large?
 
 # %%
-scaled = {"rate 0.1, batch 1": walk(lambda t: 0.1), "rate 0.4, batch 1": walk(lambda t: 0.4),
-          "rate 0.4, batch 4": walk(lambda t: 0.4, batch=4)}  # fmt: skip
+scaled = {name: walks[name] for name in ("rate 0.1", "rate 0.4")}  # a batch of one
+scaled["rate 0.4, batch of 4"] = walk(lambda t: 0.4, batch=4)
 ck.show(ck.plotting.lines(scaled, title="Four times the rate and the batch: about the old floor, reached sooner",
                           xlabel="step", ylabel="mean loss of 1,000 walkers", log="y"))  # fmt: skip
 
 # %% tags=["claim"]
 level = {name: np.mean(losses[-100:]) for name, losses in scaled.items()}
-ratio = level["rate 0.4, batch 4"] / level["rate 0.1, batch 1"]
+ratio = level["rate 0.4, batch of 4"] / level["rate 0.1"]
 soon = {
     name: int(np.argmax(np.array(scaled[name]) < 0.1))
-    for name in ("rate 0.1, batch 1", "rate 0.4, batch 4")
+    for name in ("rate 0.1", "rate 0.4, batch of 4")
 }
 
 ck.prove("The floor depends on rate / batch size", 0.8 < ratio < 1.4, f"{ratio:.2f} times as high")
 ck.prove("The larger batch needs fewer steps",
-         soon["rate 0.4, batch 4"] < soon["rate 0.1, batch 1"] / 2, f"steps: {soon}")  # fmt: skip
+         soon["rate 0.4, batch of 4"] < soon["rate 0.1"] / 2, f"steps: {soon}")  # fmt: skip
 
 # %% [markdown]
 # **Four times the rate and four times the batch have {{ ratio:.1f }} times the floor, and get below 0.1
-# in {{ soon["rate 0.4, batch 4"] }} steps in place of {{ soon["rate 0.1, batch 1"] }}.** The mean over $B$ samples
+# in {{ soon["rate 0.4, batch of 4"] }} steps in place of {{ soon["rate 0.1"] }}.** The mean over $B$ samples
 # has the noise variance $1/B$, which makes the floor $\frac12 \eta / (2 - \eta) / B$: proportional to
 # $\eta / B$, but for the $2 - \eta$, which accounts for the {{ ratio:.1f }}. This is the linear scaling rule (Goyal and others, 2017): multiply the rate by what you multiply the batch by. It ends
 # where the curvature forbids longer steps; then a larger batch only costs more. The other way round, a
@@ -564,7 +579,7 @@ print("largest difference between the two nets' weights:", np.abs(kept - zeroed)
 # %% [markdown]
 # Keras traced the update into a graph in the first step, and there `momentum` is a Python number, so
 # it went in as a **constant**. The learning rate is a variable and can be changed; momentum, `beta_1`,
-# `clipnorm` and `weight_decay` cannot. The cure is to let the update read a variable:
+# `clipnorm` ([lesson 05](05_gradient_clipping.ipynb)) and `weight_decay` cannot. The cure is to let the update read a variable:
 
 
 # %%

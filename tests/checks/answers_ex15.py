@@ -531,8 +531,8 @@ COMPARISON = {
     "wrong": [
         ([{k: v for k, v in GOOD.items() if k != "mc_dropout"}, LABELS], "no entry `mc_dropout`"),
         ([predictions(mc_dropout=GOOD["alpha_dropout"]), LABELS], "the very same predictions"),
-        ([predictions(selu=np.full((500, 10), 0.1)), LABELS], "hardly learnt"),
-        ([GOOD, np.roll(LABELS, 1)], "not those of the labels"),
+        ([predictions(selu=np.full((500, 10), 0.1)), LABELS], "hardly learned"),
+        ([GOOD, np.roll(LABELS, 1)], "belong to other labels"),
         ([predictions(selu=10 * GOOD["selu"]), LABELS], "must sum to 1"),
         ([predictions(selu=LABELS), LABELS], "has shape (500,)"),
         ([list(GOOD.values()), LABELS], "Expected a dict"),

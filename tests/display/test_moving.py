@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import xml.etree.ElementTree as ET
 
 import matplotlib.pyplot as plt
@@ -80,6 +82,18 @@ def test_the_figure_keeps_its_resolution_and_limits(panel):
     assert ax.get_xlim() == (0, 4)
 
 
+@pytest.mark.parametrize("dpi", [60, 80, 100])
+def test_the_ground_is_as_sharp_as_it_is_shown_whatever_the_notebooks_resolution(dpi):
+    fig, ax = plt.subplots(figsize=(4, 3), dpi=dpi)
+    svg = moving_svg(fig, [(ax, PATH, "#0072B2")])
+    plt.close(fig)
+    root = ET.fromstring(svg)
+    assert (root.get("width"), root.get("height")) == ("400", "300")
+    data = svg.split("data:image/png;base64,")[1].split('"')[0]
+    ground = imread(io.BytesIO(base64.b64decode(data)), format="png")
+    assert ground.shape[:2] == (600, 800)
+
+
 def test_it_is_shown_with_a_still_and_alternative_text(panel, monkeypatch, tmp_path):
     fig, ax = panel
     shown = []
@@ -91,6 +105,7 @@ def test_it_is_shown_with_a_still_and_alternative_text(panel, monkeypatch, tmp_p
     assert options["metadata"]["image/png"]["alt"] == 'Two "dots" walk.'
     (tmp_path / "still.png").write_bytes(data["image/png"])
     still = imread(tmp_path / "still.png")[..., :3]
+    assert still.shape[:2] == (225, 300)  # small: 75 dots an inch
     orange = np.abs(still - np.array([0xD5, 0x5E, 0x00]) / 255).max(axis=-1) < 0.05
     assert orange.sum() > 50  # the trail is there
     assert not plt.fignum_exists(fig.number)

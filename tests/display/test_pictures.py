@@ -44,6 +44,21 @@ def test_a_new_notebook_begins_with_the_first_colour():
     assert looks.look_of("Xavier")["color"] == looks.COLORS[0]
 
 
+def test_names_that_differ_in_case_share_one_look():
+    assert plotting.look_of("relu") == plotting.look_of("ReLU") != plotting.look_of("SELU")
+
+
+def test_a_lessons_own_drawing_has_the_look_of_the_plain_pictures():
+    fig = pictures.lines({"He": [3, 2], "Xavier": [3, 1]}, **LABELS)
+    _, ax = plt.subplots()
+    (own,) = ax.plot([1, 2], [3, 1], **plotting.look_of("Xavier"))
+    for what in ("get_color", "get_marker", "get_linestyle"):
+        assert getattr(own, what)() == getattr(line_of(fig, "Xavier"), what)()
+    assert own.get_color() == plotting.color_of("Xavier")
+    (smooth,) = ax.plot([1, 2], [3, 1], **plotting.look_of("Xavier", marker=False))
+    assert (smooth.get_color(), smooth.get_marker()) == (own.get_color(), "None")
+
+
 def test_title_and_axes_are_named():
     ax = pictures.lines({"He": [3, 2]}, **LABELS).axes[0]
     assert (ax.figure.get_suptitle(), ax.get_xlabel(), ax.get_ylabel()) == tuple(LABELS.values())
@@ -63,6 +78,36 @@ def test_the_mean_is_that_of_the_runs_that_are_left_and_a_cross_marks_the_lost_o
     crosses = [line for line in fig.axes[0].get_lines() if line.get_marker() == "x"]
     assert [(c.get_xdata()[0], c.get_ydata()[0]) for c in crosses] == [(1, 3.0)]
     assert "1 of 2 runs diverged" in pictures.alt_of(fig)
+
+
+def crosses_of(fig):
+    return [line for line in fig.axes[0].get_lines() if line.get_marker() == "x"]
+
+
+def pixel(cross):
+    return cross.get_transform().transform(cross.get_xydata())[0]
+
+
+def test_a_run_without_any_value_has_its_cross_at_the_first_place():
+    nan = np.nan
+    fig = pictures.lines({"3": [[9.0, 2.0], [7.0, 2.0], [nan, nan]], "30": [nan, nan]}, **LABELS)
+    fig.canvas.draw()
+    beside, alone = crosses_of(fig)
+    assert (beside.get_xdata()[0], beside.get_ydata()[0]) == (1, 8.0)  # the mean of the others
+    assert pixel(alone)[1] == pytest.approx(fig.axes[0].bbox.y1)
+    assert "1 of 3 runs diverged; 30 diverged at once" in pictures.alt_of(fig)
+
+
+@pytest.mark.parametrize("runs", [2, 9])
+def test_crosses_at_one_place_stand_side_by_side(runs):
+    lost = [[2.0, np.nan]] * runs
+    fig = pictures.lines({"a": lost, "b": [*lost, [2.0, 1.0]]}, **LABELS)
+    fig.canvas.draw()
+    x = np.array([pixel(cross)[0] for cross in crosses_of(fig)])
+    assert len(x) == 2 * runs
+    assert (np.diff(x) > 2).all()
+    assert np.ptp(x) < 60
+    assert x.mean() == pytest.approx(fig.axes[0].transData.transform((1, 2))[0])
 
 
 def test_a_group_that_diverged_at_once_is_drawn_and_told():
@@ -106,16 +151,36 @@ def test_logarithmic_ticks_read_as_plain_decimals(values, expected):
     assert not any(label.get_text() for label in fig.axes[0].yaxis.get_minorticklabels())
 
 
-def test_a_logarithmic_axis_never_mixes_decimals_with_powers_of_ten():
-    shown = shown_ticks(pictures.lines({"He": [1e-9, 1e-4, 1]}, log="y", **LABELS))
+@pytest.mark.parametrize("values", [[1e-9, 1e-4, 1], [1e3, 2e5], [1.5e5, 6e5], [2e-6, 9e-6]])
+def test_a_logarithmic_axis_never_mixes_decimals_with_powers_of_ten(values):
+    shown = shown_ticks(pictures.lines({"He": values}, log="y", **LABELS))
     assert shown
     assert all("10^" in label for label in shown)
 
 
-def shown_ticks(fig):
+def test_below_a_hundred_thousand_labels_are_decimals():
+    fig = pictures.lines({"He": [1e3, 5e4]}, log="y", **LABELS)
+    assert shown_ticks(fig) == {"1000", "2000", "5000", "10000", "20000", "50000"}
+
+
+def test_the_log_axes_of_a_lessons_own_drawing_are_labelled_by_the_same_rule():
+    fig, (ax, right) = plt.subplots(1, 2)
+    ax.loglog([1, 2, 4], [0.01, 1, 30])
+    right.loglog([1, 10], [1, 10])
+    right.set_yticks([1, 4], ["low", "high"])
+    right.set_xticks([2, 5])
+    plotting.show(fig, alt="Lines.")
+    assert shown_ticks(fig) == {"0.01", "0.1", "1", "10"}
+    assert shown_ticks(fig, "x") == {"1", "2"}
+    assert shown_ticks(fig, "y", 1) == {"low", "high"}
+    assert shown_ticks(fig, "x", 1) == {"2", "5"}
+
+
+def shown_ticks(fig, which="y", panel=0):
     fig.canvas.draw()
-    low, high = fig.axes[0].get_ylim()
-    ticks = fig.axes[0].yaxis.get_major_ticks()
+    axis = getattr(fig.axes[panel], f"{which}axis")
+    low, high = axis.get_view_interval()
+    ticks = axis.get_major_ticks()
     return {t.label1.get_text() for t in ticks if low <= t.get_loc() <= high}
 
 
@@ -140,6 +205,16 @@ def test_strips_draw_every_run_and_tell_who_diverged():
     points = ax.get_lines()[0]
     assert sorted(points.get_xdata()) == [1.0, 3.0]
     assert pictures.alt_of(fig) == "T. loss: He 2 (1 to 3); wild 9, and 1 diverged."
+
+
+def test_a_group_of_strips_may_have_the_look_of_a_variant_drawn_before():
+    pictures.lines({"He": [3, 2], "Xavier": [3, 1]}, **LABELS)
+    groups = {"Xavier, twice": [1.0, 2.0], "other": [3.0, 4.0]}
+    fig = pictures.strips(groups, title="T", xlabel="loss", like={"Xavier, twice": "Xavier"})
+    points, _, others, _ = fig.axes[0].get_lines()
+    look = looks.look_of("Xavier")
+    assert (points.get_color(), points.get_marker()) == (look["color"], look["marker"])
+    assert others.get_color() == looks.color_of("other")
 
 
 def test_bars_carry_their_numbers():

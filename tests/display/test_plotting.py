@@ -44,6 +44,13 @@ def test_the_png_is_opaque_white_and_smaller_than_matplotlibs_own():
     assert len(png) < len(own.getvalue())
 
 
+@pytest.mark.parametrize(("dpi", "width"), [(None, 375), (100, 750)])
+def test_the_png_has_the_resolution_that_is_asked_for(dpi, width):
+    fig = plt.figure(figsize=(7.5, 3.8), dpi=50)
+    with Image.open(io.BytesIO(plotting.to_png(fig, dpi=dpi))) as image:
+        assert image.width == width
+
+
 def test_show_displays_the_picture_with_its_alternative_text_and_closes_it(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.get_ipython", lambda: object())
@@ -69,6 +76,16 @@ def test_band_draws_mean_and_range_of_the_runs():
     assert ax.lines[0].get_ydata().tolist() == [2.0, 4.0]
     y = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert (y.min(), y.max()) == (1.0, 6.0)
+
+
+def test_band_has_the_look_of_its_name_or_of_its_place():
+    _, ax = plt.subplots()
+    plotting.look_of("first")
+    plotting.band(ax, [0, 1], np.ones((2, 2)), "runs")
+    plotting.band(ax, [0, 1], np.ones((2, 2)), "third", 2)
+    by_name, by_place = (line.get_color() for line in ax.lines)
+    assert (by_name, by_place) == (plotting.color_of("runs"), plotting.COLORS[2])
+    assert by_name == plotting.COLORS[1]
 
 
 @pytest.mark.parametrize(("x", "whole"), [(range(1, 5), True), ([1.0, 2.0, 3.0, 4.0], False)])
