@@ -146,9 +146,9 @@ if ex.is_correct("rotation_task") and ex.is_correct("mask_patches"):
     turned, turns = (np.array(part) for part in rotation_task(held_out[:2]))
     masked, mask = mask_patches(held_out[:8], 7, 0.75, np.random.default_rng(0))
     mask = np.asarray(mask, bool)
-    pictures = [*turned[:8], *held_out[:8], *np.where(mask, 0.25, held_out[:8])]
+    shown = [*turned[:8], *held_out[:8], *np.where(mask, 0.25, held_out[:8])]
     labels = [f"label {k}" for k in turns[:8]] + ["original"] * 8 + ["visible"] * 8
-    ck.show(ck.plotting.images(pictures, labels, columns=8, title="Inputs and labels for free"))
+    ck.show(ck.plotting.images(shown, labels, columns=8, title="Inputs and labels for free"))
 else:
     print("For this picture solve tasks 2 and 3.")
 
@@ -218,7 +218,7 @@ ex.choose(choose)
 # An encoder learns to fill gaps with your masks, on images without labels. **Predict first:** what
 # fraction of the mean image's error on hidden pixels can it reach, with three quarters hidden?
 
-# %%
+# %% tags=["helper"]
 encoder = keras.Sequential([
     keras.Input((28, 28)), keras.layers.Flatten(),
     keras.layers.Dense(128, "relu", kernel_initializer="he_normal"),
@@ -239,9 +239,9 @@ if ex.is_correct("mask_patches") and ex.is_correct("hidden_error"):
     mask = np.asarray(mask, bool)
     guesses = np.array(completer(np.asarray(seen, "float32")))
     errors = [float(hidden_error(g, held_out, mask)) for g in (guesses, 0 * guesses + pool.mean(0))]
-    pictures = [*held_out[:8], *np.where(mask, 0.25, held_out)[:8], *guesses[:8]]
+    shown = [*held_out[:8], *np.where(mask, 0.25, held_out)[:8], *guesses[:8]]
     labels = ["original"] * 8 + ["visible"] * 8 + ["guess"] * 8
-    ck.show(ck.plotting.images(pictures, labels, columns=8,
+    ck.show(ck.plotting.images(shown, labels, columns=8,
                                title=f"In the gaps: {errors[0] / errors[1]:.0%} of the mean image's error"))  # fmt: skip
 else:
     print("For this training solve tasks 3 and 4.")
@@ -253,7 +253,7 @@ else:
 # accuracy is measured on held-out images here. With only 50 labels you would have to cross-validate.)
 
 
-# %%
+# %% tags=["helper"]
 def accuracy(model, start, draw, rate):
     """Train from the weights `start` on one draw of 50 labels; return the held-out accuracy."""
     model.set_weights(start)
@@ -278,7 +278,7 @@ def accuracies(encoder, frozen):
     return [accuracy(model, start, draw, best) for draw in range(5)]
 
 
-# %%
+# %% tags=["helper"]
 needed = ("mask_patches", "hidden_error", "with_head", "choose")
 if all(ex.is_correct(name) for name in needed):
     untrained = keras.models.clone_model(encoder)  # the structure, with weights of its own

@@ -119,18 +119,20 @@ if ex.is_correct("steps_to_speed"):
 else:
     print("For this table solve task 3.")
 
-# %%
+# %% tags=["plot"]
 walkers = {"momentum": momentum, "nesterov": nesterov}
 solved = [name for name in walkers if ex.is_correct(name)]
 if solved:
     fig, ax = plt.subplots(figsize=(7, 3.2))
-    for i, name in enumerate(solved):
+    for name in solved:
         theta, m = np.array([-7.0, 2.0]), np.zeros(2)
         path = [theta]
         for _ in range(40):
             theta, m = walkers[name](theta, theta * [0.1, 2.0], m, 0.3)
             path.append(theta)
-        ax.plot(*np.array(path).T, marker=".", **ck.plotting.line_kw(i), label=name)
+        ax.plot(
+            *np.array(path).T, **ck.plotting.look_of(name, marker=False), marker=".", label=name
+        )
     ax.plot(0, 0, "k+", markersize=10)
     ax.set(title="Forty steps in the valley, rate 0.3, β = 0.9", xlabel="x", ylabel="y")
     ax.legend()
@@ -192,8 +194,7 @@ ex.rmsprop(rmsprop)
 # \theta \leftarrow \theta - \eta\, \frac{\hat m}{\sqrt{\hat v} + \varepsilon}$$
 #
 # For example, `adam(5.0, 2.0, 0.0, 0.0, t=1, learning_rate=0.1)` is about `(4.9, 0.2, 0.004)`: the
-# first step has the size of the rate. (This is the paper's rule, with ε added to $\sqrt{\hat v}$; part 3
-# shows what it changes that Keras has ε elsewhere.)
+# first step has the size of the rate. (This is the paper's rule, with ε added to $\sqrt{\hat v}$.)
 
 
 # %% tags=["task:adam"]
@@ -243,7 +244,7 @@ ex.adamw(adamw)
 # **Predict first:** 200 steps with random gradients of size 1, then 200 with gradients of a hundredth of
 # that. The step of plain gradient descent becomes a hundredth too. What about yours?
 
-# %%
+# %% tags=["plot"]
 steppers = {
     "adagrad": lambda x, g, s, t: adagrad(x, g, *s, 0.1),
     "rmsprop": lambda x, g, s, t: rmsprop(x, g, *s, 0.1),
@@ -271,10 +272,10 @@ else:
 # ## Part 3: Yours against Keras'
 #
 # A Keras optimizer needs little more than your function: `build` makes a slot for every variable,
-# `update_step` is called for each variable at each step. This class runs any of your functions.
+# `update_step` is called for each variable at each step. The class in the folded cell runs any of your functions.
 
 
-# %%
+# %% tags=["helper"]
 class Own(keras.optimizers.Optimizer):
     """Runs `step(theta, gradient, slots, t, learning_rate)`, which returns theta and slots."""
 
@@ -323,12 +324,10 @@ twins = {
 # %% [markdown]
 # **Predict first:** from the same start, on the same batches, how far are the weights of your net from
 # those of Keras' net after four epochs: the same to all digits, nearly the same, or merely similar? And
-# which of the five comes least close?
-#
-# (The last entry of `own` is your `adam` with Keras' ε: Keras adds it to $\sqrt v$ before the correction, as if ε were
-# $\varepsilon / \sqrt{1 - \beta_2^t}$.)
+# which of the first five (momentum, Nesterov, RMSProp, Adam, AdamW) comes least close? (AdaGrad is missing, because Keras
+# starts its $s$ at 0.1, not at 0.)
 
-# %%
+# %% tags=["helper"]
 data = ck.load("mnist").subset(lab.pick(quick=600, standard=3_000, full=20_000)).standardized()
 x, y = data.x_train.reshape(len(data.x_train), -1), data.y_train
 keras.utils.set_random_seed(42)
@@ -349,11 +348,12 @@ def train(optimizer, epochs):
 solved = [name for name in own if ex.is_correct(name.split(",")[0])]
 if solved:
     fig, ax = plt.subplots()
-    for i, name in enumerate(solved):
+    for name in solved:
         losses, weights = train(own[name], 4)
         its_losses, its_weights = train(twins[name], 4)
-        ax.plot(range(1, 5), losses, **ck.plotting.line_kw(i), label=f"your {name}")
-        ax.plot(range(1, 5), its_losses, "o", color=ck.plotting.COLORS[i], fillstyle="none")
+        look = ck.plotting.look_of(name, marker=False)
+        ax.plot(range(1, 5), losses, **look, label=f"your {name}")
+        ax.plot(range(1, 5), its_losses, "o", color=look["color"], fillstyle="none")
         print(f"{name:14s} largest difference of a weight {np.abs(weights - its_weights).max():.1e}, "
               f"largest weight {np.abs(weights).max():.2f}")  # fmt: skip
     ax.set(title="Lines: your optimizers. Circles: those of Keras", xlabel="epoch",
@@ -365,11 +365,12 @@ else:
     print("For this training solve at least one of the tasks 1, 2, 5, 6 and 7.")
 
 # %% [markdown]
-# Momentum, Nesterov and RMSProp differ from Keras only by rounding, in the seventh decimal. Adam and AdamW differ in
-# the second: not by rounding, as their twin with Keras' ε shows, but by where ε stands. In the first steps
-# $\varepsilon / \sqrt{1 - \beta_2^t}$ is up to thirty times ε, and the weights of pixels that are nearly always the same have
-# gradients as small as that. Most other weights, and the loss, hardly notice. (The rates are not tuned, so the order of the
-# curves says nothing about which optimizer is best.)
+# Momentum, Nesterov and RMSProp differ from Keras only by rounding, in the seventh decimal. Adam and AdamW differ in the
+# second: not by rounding, as their twin with Keras' ε shows, but by where ε stands. Keras adds it to $\sqrt v$ before the
+# correction, as if ε were $\varepsilon / \sqrt{1 - \beta_2^t}$; the sixth entry is your `adam` with that. In the first
+# steps $\varepsilon / \sqrt{1 - \beta_2^t}$ is up to thirty times ε, and the weights of pixels that are nearly always the
+# same have gradients as small as that. Most other weights, and the loss, hardly notice. (The rates are not tuned, so the
+# order of the curves says nothing about which optimizer is best.)
 #
 # ## If you have time
 #
