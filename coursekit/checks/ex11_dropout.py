@@ -258,40 +258,41 @@ function(
 
 
 def alpha_correction(rate, lowest):
-    """Return a and b (Klambauer et al., 2017) in the notation of the notebook."""
-    a = ((1 - rate) * (1 + rate * lowest**2)) ** -0.5
-    return a, -a * rate * lowest
+    """Return s and d: a and b of Klambauer et al., 2017, in the notation of the notebook."""
+    s = ((1 - rate) * (1 + rate * lowest**2)) ** -0.5
+    return s, -s * rate * lowest
 
 
 def _changed(change: Callable[..., tuple[float, float]]) -> Callable[..., Any]:
-    """Return a mistake: `change(a, b, mean)` of the right correction."""
+    """Return a mistake: `change(s, d, mean)` of the right correction."""
     return lambda rate, lowest: change(*alpha_correction(rate, lowest), rate * lowest)
 
 
 function(
     TASKS, alpha_correction, title="Alpha dropout's correction",
     cases=[(rate, low) for rate in (0.1, 0.25, 0.6) for low in (-1.7580993, -0.9, -2.6, 0.7)],
-    read=parts("a", "b", read=number), names=("a", "b"),
+    read=parts("s", "d", read=number), names=("s", "d"),
     hints=(
         "Write down the mean of the mixture and, with its mean square, the variance. A variable "
         "for each makes it readable.",
-        "Which a gives a·x the variance 1? Scaling by a multiplies the variance by a².",
-        "Scaling by a multiplies the mean by a as well. b must take that away.",
+        "Which s gives s·x the variance 1? Scaling by s multiplies the variance by s².",
+        "Scaling by s multiplies the mean by s as well. d must take that away.",
     ),
     mistakes={
-        "The mean moves the wrong way: look at the sign of b.": _changed(lambda a, b, m: (a, -b)),
-        "The values are scaled first, so the mean to be taken away is scaled too; your b forgets "
-        "it.": _changed(lambda a, b, m: (a, -m)),
-        "Your a is the deviation itself; divide by it.": _changed(lambda a, b, m: (1 / a, -m / a)),
-        "Your a is 1 over the variance; a root is missing.":
-            _changed(lambda a, b, m: (a**2, -m * a**2)),
-        "Your a leaves out that the mean is not 0: the variance is the mean square minus the "
+        "The mean moves the wrong way: look at the sign of d.": _changed(lambda s, d, m: (s, -d)),
+        "The values are scaled first, so the mean to be taken away is scaled too; your d forgets "
+        "it.": _changed(lambda s, d, m: (s, -m)),
+        "Your s is the standard deviation itself; divide by it.":
+            _changed(lambda s, d, m: (1 / s, -m / s)),
+        "Your s is 1 over the variance; a root is missing.":
+            _changed(lambda s, d, m: (s**2, -m * s**2)),
+        "Your s leaves out that the mean is not 0: the variance is the mean square minus the "
         "square of the mean.":
-            _changed(lambda a, b, m: ((a**-2 + m**2) ** -0.5, -m * (a**-2 + m**2) ** -0.5)),
+            _changed(lambda s, d, m: ((s**-2 + m**2) ** -0.5, -m * (s**-2 + m**2) ** -0.5)),
         "`rate` and the keep probability have changed places.":
             lambda rate, lowest: alpha_correction(1 - rate, lowest),
-        "The mean is not put back: b is 0.": _changed(lambda a, b, m: (a, 0.0)),
-        "The pair is the other way round: a first, then b.": _changed(lambda a, b, m: (b, a)),
+        "The mean is not put back: d is 0.": _changed(lambda s, d, m: (s, 0.0)),
+        "The pair is the other way round: s first, then d.": _changed(lambda s, d, m: (d, s)),
         "That is ordinary dropout's scaling; here the dropped units are not 0 but `lowest`.":
             lambda rate, lowest: (1 / (1 - rate), 0.0),
     },

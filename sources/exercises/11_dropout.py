@@ -197,12 +197,12 @@ ex.mutual_information(mutual_information)
 # ## Part 3: Alpha dropout
 #
 # A unit with mean 0 and variance 1 is set to the value `lowest` with probability $p$ = `rate`, and left
-# alone otherwise. Its mean and variance are then no longer 0 and 1. The correction $a\,x + b$,
+# alone otherwise. Its mean and variance are then no longer 0 and 1. The correction $s\,x + d$,
 # applied to every value (the dropped ones too), puts them right.
 #
 # ### Task 7: the correction
 #
-# Return the pair $(a, b)$ with $a > 0$. Work out the mean and the variance of the mixture first:
+# Return the pair $(s, d)$ with $s > 0$. Work out the mean and the variance of the mixture first:
 #
 # - its mean is $(1 - p) \cdot 0 + p \cdot \text{lowest}$;
 # - its mean square is $(1 - p) \cdot 1 + p \cdot \text{lowest}^2$;
@@ -211,12 +211,12 @@ ex.mutual_information(mutual_information)
 
 # %% tags=["task:alpha_correction"]
 def alpha_correction(rate, lowest):
-    """Return a and b such that a·x + b has mean 0 and variance 1 again."""
+    """Return s and d such that s·x + d has mean 0 and variance 1 again."""
     ### BEGIN SOLUTION
     mean = rate * lowest
     variance = (1 - rate) + rate * lowest**2 - mean**2
-    a = 1 / np.sqrt(variance)
-    return a, -a * mean
+    s = 1 / np.sqrt(variance)
+    return s, -s * mean
     ### END SOLUTION
 
 
@@ -231,7 +231,7 @@ ex.alpha_correction(alpha_correction)
 
 
 # %%
-def spreads(drop, seed=0):
+def deviations(drop, seed=0):
     """Return the standard deviation of 40 SELU layers of 200 units."""
     draw = np.random.default_rng(seed)
     h, stds = draw.normal(size=(500, 200)), []
@@ -243,15 +243,15 @@ def spreads(drop, seed=0):
 
 
 def alpha_dropout(x, draw, rate=0.2, lowest=-1.0507 * 1.67326):
-    a, b = alpha_correction(rate, lowest)
-    return a * np.where(draw.random(x.shape) >= rate, x, lowest) + b
+    s, d = alpha_correction(rate, lowest)
+    return s * np.where(draw.random(x.shape) >= rate, x, lowest) + d
 
 
 if ex.is_correct("alpha_correction"):
     kinds = {"without dropout": lambda x, draw: x, "with your correction": alpha_dropout}
     if ex.is_correct("dropout"):
         kinds["with your ordinary dropout"] = lambda x, draw: np.asarray(dropout(x, 0.2, draw))
-    found = {name: spreads(drop) for name, drop in kinds.items()}
+    found = {name: deviations(drop) for name, drop in kinds.items()}
     ck.show(ck.plotting.lines(found, xlabel="layer", ylabel="standard deviation of the layer",
                               title="40 SELU layers with a dropout of 20% after each"))  # fmt: skip
 else:
@@ -303,7 +303,7 @@ else:
     print("For this part solve tasks 4, 5 and 6.")
 
 # %% [markdown]
-# No measure is perfect: some photographs look like a digit to every one of the thinned nets.
+# No measure is perfect: some photographs look like a digit to every subnet that the masks leave.
 #
 # ## If you have time
 #

@@ -47,7 +47,7 @@ n_seeds, n_problems, n_images, epochs, every = lab.pick(
 #
 # With $\lambda_2 = 0$ it is **ℓ1** (the lasso), with $\lambda_1 = 0$ **ℓ2** (ridge), with both the
 # **elastic net**. In Keras it is one argument of the layer, `kernel_regularizer=`. (Section 3
-# says where the two strengths below come from.)
+# says how the two strengths below were chosen.)
 #
 # **Predict first:** both penalties make the fit to the sixty samples worse. What do they do to the
 # error on new ones? Which of the forty weights does each make small?
@@ -77,27 +77,21 @@ def linear(penalty):
 
 runs = ck.compare({name: partial(linear, penalty) for name, penalty in brakes.items()}, samples,
                   epochs=50, batch_size=60, seeds=n_seeds)  # fmt: skip
-ck.show(
-    runs.final(
-        "val_error", title="ℓ1 has the lowest error on new samples, with every seed", log=True
-    )
-)
+ck.show(runs.final("val_error", title="ℓ1 has the lowest error on new samples, with every seed"))
 
 # %% tags=["claim"]
 kernels = {name: model.get_weights()[0].ravel() for name, model in runs.models.items()}
 fig, axes = plt.subplots(1, 3, figsize=(9, 2.8), sharey=True)
-for i, (ax, (name, w)) in enumerate(zip(axes, kernels.items(), strict=True)):
+for ax, (name, w) in zip(axes, kernels.items(), strict=True):
     ax.axvspan(0.5, 5.5, color="#E4E4E4", zorder=0)
-    ax.bar(range(1, 41), w, color=ck.plotting.COLORS[i])
+    ax.bar(range(1, 41), w, color=ck.plotting.color_of(name))
     ax.plot(range(1, 6), sparse[:5, 0], "_", color="black", markersize=9, mew=2, label="truth")
     ax.set(xlabel="input (grey: those that matter)", title=name)
 axes[0].set_ylabel("weight")
 fig.legend(*ax.get_legend_handles_labels(), loc="outside upper right")
-ck.show(
-    fig,
-    alt="The forty weights without a penalty, with l2 and with l1, as bars. Without one, the 35 inputs that "
-    "do not matter get weights of all sizes; with l2 all are smaller; with l1 nearly all of the 35 are 0.",
-)
+tiny = "; ".join(f"{name} {np.sum(np.abs(w[5:]) < 0.02)}" for name, w in kernels.items())
+ck.show(fig, alt="The forty weights without a penalty, with l2 and with l1, as bars. Of the 35 inputs that do not "
+        f"matter so many have a weight below 0.02: {tiny}.")  # fmt: skip
 
 fit = {name: values.mean() for name, values in runs.last("error").items()}
 new = {name: values.mean() for name, values in runs.last("val_error").items()}
@@ -118,11 +112,13 @@ ck.prove("ℓ2 shrinks the weights as a whole, and those of the five that matter
 
 # %% [markdown]
 # **On new samples the error is {{ new["no penalty"]:.2f }} without a penalty, {{ new["ℓ2"]:.2f }} with ℓ2 and
-# {{ new["ℓ1"]:.2f }} with ℓ1; the noise alone makes 1.** On the sixty samples it is the other way round:
+# {{ new["ℓ1"]:.2f }} with ℓ1; the noise alone makes 1.** (One of the {{ n_seeds }} draws has
+# {{ by_seed["no penalty"].max():.1f }} without a penalty; section 3 repeats it {{ n_problems }} times.) On the sixty samples it is the other way round:
 # {{ fit["no penalty"]:.2f }}, {{ fit["ℓ2"]:.2f }} and {{ fit["ℓ1"]:.2f }}. With forty weights for sixty samples
 # the model can fit part of the *noise*, and does it with the 35 inputs that mean nothing: that is overfitting,
 # and you see it by the gap between the two errors. A penalty makes every weight pay for being there. ℓ2 shrinks
-# them as a whole, the good ones too; ℓ1 keeps the few that earn their price and sends the others close to 0.
+# them as a whole, the good ones too; ℓ1 keeps the few that earn their price, and leaves the others less than half the
+# weight that ℓ2 leaves them.
 
 # %% [markdown]
 # ## 2 · Two ways to pull a weight
@@ -149,18 +145,17 @@ def shrunk(a, l1, l2):
 def draw_shrinkage(kind, strength):
     l1 = {"ℓ1": 1.0, "ℓ2": 0.0, "elastic net": 0.5}[kind] * strength
     wanted, a = np.random.default_rng(0).normal(size=1000), np.linspace(-2, 2, 401)
-    after = shrunk(wanted, l1, strength - l1)
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
-    left.plot(a, a, color=ck.plotting.COLORS[7], linewidth=1, label="no penalty")
-    left.plot(a, shrunk(a, l1, strength - l1), **ck.plotting.line_kw(1), label=kind)
+    for name, after in (("no penalty", a), (kind, shrunk(a, l1, strength - l1))):
+        left.plot(a, after, label=name, **ck.plotting.look_of(name, marker=False))
     left.set(xlabel="weight that the data want", ylabel="weight with the penalty", ylim=(-2, 2),
              title=f"{kind}, strength {strength:.2f}")  # fmt: skip
     left.legend(loc="upper left")
-    bins = np.linspace(-3, 3, 62)
-    right.hist(wanted, bins, histtype="step", color=ck.plotting.COLORS[7])
-    right.hist(after, bins, color=ck.plotting.COLORS[1], alpha=0.6)
+    bins, after = np.linspace(-3, 3, 62), shrunk(wanted, l1, strength - l1)
+    right.hist(wanted, bins, histtype="step", color=ck.plotting.color_of("no penalty"))
+    right.hist(after, bins, color=ck.plotting.color_of(kind), alpha=0.6)
     right.set(xlabel="weight", ylabel="number of weights (log)", yscale="log", ylim=(0.7, 1200),
-              title=f"exactly 0: {np.mean(after == 0):.0%}; spread {after.std():.2f}")  # fmt: skip
+              title=f"exactly 0: {np.mean(after == 0):.0%}; standard deviation {after.std():.2f}")  # fmt: skip
     return fig
 
 
@@ -174,8 +169,11 @@ ck.widgets.explore(
 )
 
 # %% [markdown]
-# With two weights you can see it. The penalty's budget is a diamond for ℓ1 and a disc for ℓ2; the solution is where
-# the rings of equal loss around the data's wish first touch it:
+# Half of them are 0 with ℓ1 of strength {{ np.median(np.abs(np.random.default_rng(0).normal(size=1000))):.2f }}, or with an
+# elastic net of twice that; ℓ2 leaves none at 0.
+#
+# With two weights you can see why. Weights with equal penalty form a diamond for ℓ1 and a circle for ℓ2; the
+# solution is where the rings of equal loss around the data's wish first touch it:
 #
 # ![Two panels with axes w1 and w2. Left: rings of equal loss around a point that the data want touch a diamond at its upper corner, where w1 is exactly 0. Right: the same rings touch a disc beside the axis, where both weights are smaller and neither is 0.](../figures/diamond_and_disc.svg)
 #
@@ -285,10 +283,12 @@ def error(w, x, y):
 
 
 # %%
-on_valid, on_test = {}, {}
+on_valid, on_test, unpenalised = {}, {}, {}
 for kind, weights in {"few matter": sparse, "all matter": dense}.items():
     train, valid, test = (problems(n, weights) for n in (60, 200, 500))
-    on_test[kind] = {"no penalty": error(solve(*train), *test)[:, 0]}
+    free = solve(*train)
+    on_test[kind] = {"no penalty": error(free, *test)[:, 0]}
+    unpenalised[kind] = error(free, *valid).mean()
     for name, values in strengths.items():
         w = solve(*train, **{"l1" if name == "ℓ1" else "l2": values})
         on_valid[kind, name] = error(w, *valid)
@@ -298,10 +298,10 @@ for kind, weights in {"few matter": sparse, "all matter": dense}.items():
 # %% tags=["claim"]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 for ax, kind in zip(axes, on_test, strict=True):
-    for i, (name, values) in enumerate(strengths.items()):
-        ax.loglog(values, on_valid[kind, name].mean(axis=0), marker=ck.plotting.MARKERS[i],
-                  label=name, **ck.plotting.line_kw(2 - i))  # fmt: skip
-    ax.axhline(on_test[kind]["no penalty"].mean(), color=ck.plotting.COLORS[0], linestyle=":",
+    for name, values in strengths.items():
+        look = ck.plotting.look_of(name)
+        ax.loglog(values, on_valid[kind, name].mean(axis=0), label=name, **look)
+    ax.axhline(unpenalised[kind], color=ck.plotting.color_of("no penalty"), linestyle=":",
                label="no penalty")  # fmt: skip
     ax.set(xlabel="strength λ", title=f"{kind[0].upper()}{kind[1:]}", yticks=[1, 2, 3, 5, 8],
            yticklabels=["1", "2", "3", "5", "8"], xticks=[0.01, 0.1, 1],
@@ -320,9 +320,11 @@ gain = {
 for kind, best in {"few matter": "ℓ1", "all matter": "ℓ2"}.items():
     ck.prove(f"Where {kind}, {best} wins on test data", ck.verdict(on_test[kind]).winner == best,
              ", ".join(f"{name} {value:.2f}" for name, value in gain[kind].items()))  # fmt: skip
+lowest_at = {name: values[on_valid["few matter", name].mean(axis=0).argmin()]
+             for name, values in strengths.items()}  # fmt: skip
 inside = all(0 < values.mean(axis=0).argmin() < values.shape[1] - 1 for values in on_valid.values())
 ck.prove("No best strength stands at the end of its list; the strongest one is worse than no penalty at all",
-         inside and all(values.mean(axis=0)[-1] > gain[kind]["no penalty"] for (kind, name), values
+         inside and all(values.mean(axis=0)[-1] > unpenalised[kind] for (kind, name), values
                         in on_valid.items() if name == "ℓ1"),
          "; ".join(f"{kind}, {name}: best {strengths[name][values.mean(axis=0).argmin()]}"
                    for (kind, name), values in on_valid.items()))  # fmt: skip
@@ -337,7 +339,8 @@ ck.prove("Measured in a unit a hundred times as large, the most important input 
 # {{ gain["few matter"]["ℓ1"]:.2f }} and ℓ2 to {{ gain["few matter"]["ℓ2"]:.2f }}; where all matter, ℓ2 gets to
 # {{ gain["all matter"]["ℓ2"]:.2f }} and ℓ1 to {{ gain["all matter"]["ℓ1"]:.2f }}.** A penalty is a bet on what the truth
 # looks like: ℓ1 bets on few causes, ℓ2 on many small ones. The valley in the picture is wide, so powers of two or
-# three will do; to its right the penalty drowns the data, and the model underfits.
+# three will do; to its right the penalty drowns the data, and the model underfits. Where few matter, its lowest
+# points are {{ lowest_at["ℓ1"]:g }} for ℓ1 and {{ lowest_at["ℓ2"]:g }} for ℓ2: the strengths of section 1.
 #
 # One strength for all weights presumes inputs on **one scale**. The claim above measures the first input in a unit
 # a hundred times as large: it needs a weight a hundred times as large, which the penalty does not let it have.
@@ -359,7 +362,8 @@ ck.prove("Measured in a unit a hundred times as large, the most important input 
 #
 # That is all you need. Only because this lesson tries many strengths on one net, the folded cell below has a regulariser
 # `penalty` and a constraint `cap` (max-norm, section 8) with their numbers in variables, which a callback sets for each
-# run. All brakes are trained here at once; the next sections look at them one by one. First: no brake, and ℓ2.
+# run. All brakes (a brake: anything that regularises) are trained here at once; the next sections look at them one
+# by one. First: no brake, and ℓ2.
 #
 # **Predict first:** how many of the *given* labels does the net without a brake get right in the end? And of right
 # ones, on new images? What does ℓ2 change?
@@ -482,8 +486,8 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 for ax, (part, metric) in zip(
     axes, {"training": "accuracy", "validation": "val_accuracy"}.items(), strict=True
 ):
-    for place, label, name in ((5, "no brake", "no brake"), (1, "ℓ2", with_l2)):
-        ck.plotting.band(ax, range(1, epochs + 1), nets.history[name][metric], label, place)
+    for label, name in (("no brake", "no brake"), ("ℓ2", with_l2)):
+        ck.plotting.band(ax, range(1, epochs + 1), nets.history[name][metric], label)
     ax.axhline(0.6, color="black", linewidth=1, linestyle=":", label="right ones")
     ax.set(xlabel="epoch", title=f"{part.capitalize()} data")
 axes[0].set_ylabel("share of the given labels")
@@ -510,7 +514,8 @@ ck.prove("Without a brake the validation cross-entropy ends above that of guessi
 
 # %% [markdown]
 # **Without a brake the net gets {{ given["no brake"]:.0% }} of the given labels, of which only 60% are right, and
-# {{ right["no brake"]:.1% }} of the test images; with ℓ2 {{ given[with_l2]:.0% }} and {{ right[with_l2]:.1% }}.** The right
+# {{ right["no brake"]:.1% }} of the test images; with ℓ2 {{ given[with_l2]:.0% }} and {{ right[with_l2]:.1% }}** (λ = {{ best_l2:g }},
+# chosen in section 5). The right
 # labels agree with each other: images that look alike have the same one, and a net with small weights can learn that. A
 # wrong label stands alone; to learn it the net must bend around a single image, which takes large weights. ℓ2
 # makes them too dear. (Nets can learn labels that are *all* random: Zhang and others, 2017.)
@@ -573,7 +578,7 @@ ck.prove("The regulariser with variables equals Keras' L1, L2 and L1L2", off < 1
 # %% [markdown]
 # **On validation data the best λ of ℓ2 is {{ best_l2 }}; with {{ lists["ℓ2"][1][-1] }} the net gets only {{ strong:.0% }} of
 # the labels it is trained on, fewer than are right: it underfits.**
-# The cross-entropy is a **mean** over the batch, so it starts near {{ at_start:.1f }} whatever you do. The penalty is a
+# The cross-entropy is a **mean** over the batch, so it starts near {{ at_start:.1f }} whatever the width. The penalty is a
 # **sum** over all weights: He's initialisation gives the weights of each unit squares that add up to 2, so it starts
 # at 2λ times the number of units and grows with the net. (As a mean of squares the same λ
 # would do next to nothing.) A strength is no constant of nature: change the width, and choose again. Keras' ℓ2 has
@@ -657,11 +662,10 @@ ck.prove("With `model.losses` left out the weights are those of no penalty", non
 # %% [markdown]
 # ## 7 · Is ℓ2 the same as weight decay?
 #
-# **Weight decay** (가중치 감소) multiplies every weight by $1 - \eta\lambda$ at each step, where $\eta$ is the
-# learning rate. The gradient of $\lambda_2 \sum w^2$ is $2\lambda_2 w$, so plain gradient descent with ℓ2 subtracts
-# $2\eta\lambda_2 w$: with $\lambda = 2\lambda_2$ that is the same.
+# **Weight decay** (가중치 감소) multiplies every weight by $1 - \eta\lambda$ at each step. In plain gradient descent
+# that is ℓ2 with $\lambda_2 = \lambda / 2$, in Adam it is not ([lesson 08](08_optimizers.ipynb), section 10).
 #
-# **Predict first:** is it still the same with momentum? And in Adam?
+# **Predict first:** is it still the same with momentum?
 
 
 # %%
@@ -695,9 +699,7 @@ ck.prove("Adam with `weight_decay=` is AdamW", adamw < 1e-6, f"{adamw:.0e} apart
 # **After 50 steps a weight with ℓ2 and one with decay differ by {{ parted["SGD"]:.0e }} in plain SGD, by up to
 # {{ parted["SGD, momentum 0.9"]:.2f }} with momentum and {{ parted["Adam"]:.2f }} in Adam.** Momentum builds the
 # penalty's pull up, as it does with any gradient, to about $1/(1-\beta)$ times its size, and leaves the decay alone:
-# the same number is another strength. In Adam the two differ in kind: the penalty's gradient is divided by the
-# size of past gradients, so it hardly touches the weights that learn most
-# ([lesson 08](08_optimizers.ipynb), section 10). So with Adam take `AdamW`. Decay shrinks biases too, unless you call
+# the same number is another strength. So ℓ2 fits SGD; with Adam take `AdamW`. Decay shrinks biases too, unless you call
 # `optimizer.exclude_from_weight_decay(var_names=["bias"])` before building.
 
 # %% [markdown]
@@ -852,8 +854,7 @@ ck.prove("Training ends `patience` epochs after the best; only restore_best_weig
 # puts the best epoch's weights back, even if training runs to its planned end and the stop never comes. (To
 # do it by hand, keep `model.get_weights()` at each new best, and set them in `on_train_end`.)
 #
-# What would it have brought to the net of section 4, which learned wrong labels for {{ epochs }} epochs? Dots mark the
-# best epoch, crosses the end.
+# What would it have brought to the net of section 4, which learned wrong labels for {{ epochs }} epochs?
 
 # %% tags=["claim"]
 by_epoch = np.array([[answered_right(weights) for weights in each] for _, each in kept["no brake"]])
@@ -878,17 +879,16 @@ for ax, curves_of, name in (
     for i, (curve, best, end) in enumerate(zip(curves_of, best_epochs, last_epochs, strict=True)):
         style = ck.plotting.line_kw(i)
         ax.plot(range(1, epochs + 1), curve, **(style | {"linewidth": 1.2}))
-        ax.plot(best + 1, curve[best], "o", color=style["color"], markersize=8)
-        ax.plot(end + 1, curve[end], "x", color=style["color"], markersize=8, markeredgewidth=2)
+        for at, mark, said in ((best, "o", "best epoch"), (end, "x", f"stop, patience {patience}")):
+            ax.plot(at + 1, curve[at], mark, color=style["color"], markersize=8, markeredgewidth=2,
+                    label=None if i else said)  # fmt: skip
     ax.set(xlabel="epoch", ylabel=name)
 axes[0].set_title(f"The loss rises after epoch {np.mean(best_epochs) + 1:.0f} …")
 axes[1].set_title("… and with it goes what the net had learned")
-ck.show(
-    fig,
-    alt="Left the validation cross-entropy, right the share of right test images, against the epoch, one line for "
-    "each seed. The loss has its lowest point, marked by a dot, in the first epochs and rises from there; the "
-    "share of right test images falls after it.",
-)
+fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+ck.show(fig, alt="Left the validation cross-entropy, right the share of right test images, against the epoch, one "
+        "line for each seed. The loss has its lowest point, marked by a dot, in the first epochs and rises from "
+        "there; the share of right test images falls after it. A cross marks the stop.")  # fmt: skip
 
 early = by_epoch[range(len(by_epoch)), best_epochs]
 late = by_epoch[:, -1]
@@ -904,9 +904,10 @@ ck.prove(
 # %% [markdown]
 # **Early stopping takes the test images from {{ late.mean():.1% }} to {{ early.mean():.1% }} right, and saves
 # {{ saved:.0% }} of the epochs.** The validation labels were 40% wrong, and yet
-# they chose well: nobody can predict a random label, so wrong ones raise the loss of every epoch, good or bad. You get what you monitor: the highest validation *accuracy* comes in epoch {{ by_accuracy.mean() + 1:.1f }} on
-# average, the lowest loss in epoch {{ best_epochs.mean() + 1:.1f }}, and the net of the former gets {{ at_peak.mean():.1% }} of the
-# test images right. The loss counts how sure the net is, the accuracy does not.
+# they chose well: nobody can predict a random label, so wrong ones raise the loss of every epoch,
+# good or bad. The lowest loss comes in epoch {{ best_epochs.mean() + 1:.1f }} on average, the highest validation *accuracy* in
+# epoch {{ by_accuracy.mean() + 1:.1f }}, and the net of the latter gets {{ at_peak.mean():.1% }} of the test images right. The loss
+# counts how sure the net is, the accuracy does not.
 
 # %% [markdown]
 # ## 10 · All brakes, one race
@@ -930,10 +931,11 @@ race = {
     **{brake: test[chosen(brake)[1]] for brake in lists},
     "early stopping": early,
 }
-outcome = ck.verdict(race, better="higher", metric="share of test images right")
+in_percent = {brake: 100 * values for brake, values in race.items()}
+outcome = ck.verdict(in_percent, better="higher", metric="share of test images right")
 ck.show(
     ck.plotting.strips(
-        race, title=outcome.headline, xlabel="share of the test images answered right"
+        in_percent, title=outcome.headline, xlabel="test images answered right, in percent"
     )
 )
 
@@ -957,7 +959,7 @@ ck.prove("With right labels the gain of ℓ2 is less than a third of that with w
 
 # %% [markdown]
 # **With wrong labels the brakes gain {{ least:.0f }} to {{ most:.0f }} percentage points over no
-# brake; with right labels ℓ2 gains {{ left:.1f }}.** In the picture
+# brake; with right labels ℓ2 gains {{ left:.1f }}.** In percent of the test images,
 # {{ outcome.text }} On clean digits there is
 # nothing wrong to learn by heart, and so little to hold the net back from. Expect a gain where labels are noisy,
 # samples few or inputs many.
@@ -993,10 +995,10 @@ near_zero = {label: np.mean([np.mean(np.abs(np.concatenate([w.ravel() for w in w
 ck.show(ck.plotting.lines(pruned, cuts, title="How much can be cut, without training again",
                           xlabel="share of the weights set to 0", ylabel="share of test images right"))  # fmt: skip
 fig, ax = plt.subplots(figsize=(7.5, 3))
-for i, (label, name) in enumerate(finals.items()):
+for label, name in finals.items():
     values = np.concatenate([w.ravel() for weights, _ in kept[name] for w in weights[::2]])
     ax.hist(values, np.linspace(-0.3, 0.3, 121), histtype="step", label=label, density=True,
-            color=ck.plotting.COLORS[(5, 1, 2)[i]], linewidth=1.6)  # fmt: skip
+            color=ck.plotting.color_of(label), linewidth=1.6)  # fmt: skip
 ax.set(xlabel="weight (cut at ±0.3)", ylabel="density (log)", yscale="log",
        title=", ".join(f"{label} {share:.0%}" for label, share in near_zero.items()) + " below 0.001")  # fmt: skip
 fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
@@ -1029,7 +1031,8 @@ ck.prove("With 80% of the weights cut, the ℓ1 net loses less than 3 percentage
 # ## What to do tomorrow
 #
 # 1. Look at the gap between training and validation first: without one, there is nothing to regularise.
-# 2. Stop early with `restore_best_weights=True`: it costs nothing.
+# 2. Stop early with `restore_best_weights=True`: it costs nothing, except in a schedule that comes down at its
+#    planned end (1cycle, cosine).
 # 3. Add ℓ2 (with Adam: `AdamW`), its strength swept in steps of three on validation data.
 # 4. Take ℓ1 when you expect that few inputs matter, or want zeros; cut the small weights off.
 # 5. Give `compile` the loss as a metric, and compare by that one.

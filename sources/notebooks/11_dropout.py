@@ -17,8 +17,8 @@
 # - tell two kinds of uncertainty apart, let a net abstain, and check whether its 90% are 90%;
 # - avoid the trap of `training=True`.
 #
-# Sections 9 and 10 are optional. Sentences with numbers speak of the run that is stored here; yours
-# prints its own.
+# The section before the pitfalls, on why dropout helps, is optional. Sentences with numbers speak of
+# the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -99,7 +99,7 @@ ck.widgets.explore(play, rate=(0.0, 0.9, 0.5), step=(1, 300, 60), drop_inputs=Fa
 # all of it arrives: the net would be used on sums that it was never trained on.
 #
 # **Predict first:** with a rate $p$, which share of the sum arrives on average? By what must you
-# divide, so that the average stays as it is without dropout? Does the spread stay as well?
+# divide, so that the average stays as it is without dropout? Does the standard deviation stay as well?
 
 
 # %%
@@ -145,7 +145,7 @@ ck.prove("The mean square grows by 1/(1 − p)", abs(spread * 0.5 - 1) < 0.02, f
 # **Divided by the keep probability (보존 확률) 1 − p, the average stays within {{ off:.2% }}; the mean square
 # does not: with a rate of 50% it grows {{ spread:.2f }}-fold.** Dividing while training is called **inverted
 # dropout**. It is what Keras does: in training an output is multiplied by {{ scaled_up[0]:g }} or by
-# {{ scaled_up[-1]:g }}, at prediction by nothing. The average is repaired, the spread is not: dropout is
+# {{ scaled_up[-1]:g }}, at prediction by nothing. The average is repaired, the standard deviation is not: dropout is
 # noise, and a layer's outputs vary more in training than at prediction.
 
 # %% [markdown]
@@ -258,7 +258,7 @@ ck.prove("The accuracy hardly notices the wrong factor", abs(right[0.25] - right
 # %% [markdown]
 # ## 3 · Overfit on purpose
 #
-# Two hidden layers of 200 units are far too many for 512 images. A callback also measures the training
+# Two hidden layers of 200 units can learn 512 images by heart. A callback also measures the training
 # loss **with dropout off** after each epoch.
 #
 # **Predict first:** draw the curves: training and validation loss, without dropout and with 50%. Which
@@ -354,15 +354,16 @@ ck.prove("With right labels it changes the accuracy less", abs(gains["right"]) <
          f"{gains['right']:+.1f} percentage points")  # fmt: skip
 ck.prove("Stopping early helps the net without dropout as well", gains["early"] > 1,
          f"{gains['early']:+.1f} percentage points")  # fmt: skip
-fair = ck.verdict(stopped, better="higher", metric="validation accuracy")
+fair = ck.verdict({name: 100 * values for name, values in stopped.items()},
+                  better="higher", metric="validation accuracy")  # fmt: skip
 
 # %% [markdown]
 # **Trained to the end on 30% wrong labels, the nets have {{ wrong_last["no dropout"].mean():.1% }} without dropout and
 # {{ wrong_last["dropout 50%"].mean():.1% }} with it; with right labels dropout changes the accuracy by
-# {{ gains["right"]:+.1f }} percentage points.** To learn a wrong label by heart takes many units that work together
-# for one image, and with half of them missing they cannot. Where there is little to learn by heart, dropout has little
+# {{ gains["right"]:+.1f }} percentage points.** To learn a wrong label by heart probably takes many units that work
+# together for one image; with half of them missing that is harder. Where there is little to learn by heart, dropout has little
 # to prevent. Nor is it the only cure: without dropout an early stop brings {{ stopped["no dropout"].mean():.1% }}, with
-# dropout {{ stopped["dropout 50%"].mean():.1% }}. The verdict if everybody may stop early: {{ fair.text }} Dropout is one
+# dropout {{ stopped["dropout 50%"].mean():.1% }}. The verdict if everybody may stop early, in percent: {{ fair.text }} Dropout is one
 # brake among others; with it, the moment of stopping matters less.
 
 # %% [markdown]
@@ -393,7 +394,7 @@ ck.prove("90% is worse than 50%, for both", wide[0.9] < wide[0.5] and narrow[0.9
 
 # %% [markdown]
 # **A rate of 50% takes 200 units from {{ wide[0.0]:.1% }} to {{ wide[0.5]:.1% }}, and 16 units from
-# {{ narrow[0.0]:.1% }} to {{ narrow[0.5]:.1% }}; at 90% the budget of {{ epochs }} epochs is not nearly enough:
+# {{ narrow[0.0]:.1% }} to {{ narrow[0.5]:.1% }}; at 90% the nets learn next to nothing in {{ epochs }} epochs:
 # {{ wide[0.9]:.1% }} and {{ narrow[0.9]:.1% }}.** All have one learning rate here, 0.003. The narrow net
 # **underfits** (과소적합): it has no unit to spare. So take a higher rate for large layers and a lower one
 # for small layers; raise it when you see **overfitting** (과대적합), lower it when you see underfitting. Where
@@ -449,9 +450,11 @@ for seed, net in enumerate(nets["dropout 50%"]):
 
 # %% tags=["plot", "claim"]
 level = np.repeat(plain_pass[0], len(counts), axis=1)
+one, ten, most = (averaged[0].mean(axis=0)[i] for i in (0, counts.index(10), -1))
+off_pass, off_loss = plain_pass.mean(axis=(1, 2))
 ck.show(ck.plotting.lines({"average of T passes": averaged[0], "one pass, dropout off": level}, counts,
                           log="x", crosses=False, xlabel="number of passes T", ylabel="validation accuracy",
-                          title="A handful of passes brings most of the gain"))  # fmt: skip
+                          title=f"{counts[-1]} passes against one with dropout off: {100 * (most - off_pass):+.1f} percentage points"))  # fmt: skip
 ratios = {name: np.linalg.norm(each - mc.mean) / by_chance for name, each in ways.items()}
 ck.prove("The three ways differ by chance only", all(0.75 < r < 1.3 for r in ratios.values()),
          f"{', '.join(f'{r:.2f}' for r in ratios.values())} times what chance explains")  # fmt: skip
@@ -459,8 +462,6 @@ same = ck.mc_predict(model, x_valid, samples=T, seed=lab.seed).samples
 ck.prove("The passes differ, and the same seed gives the same ones",
          np.array_equal(same, mc.samples) and not np.array_equal(same[0], same[1]),
          f"{T} passes for {len(x_valid)} images")  # fmt: skip
-one, ten, most = (averaged[0].mean(axis=0)[i] for i in (0, counts.index(10), -1))
-off_pass, off_loss = plain_pass.mean(axis=(1, 2))
 ck.prove("Ten passes bring most of what many bring over a single random one",
          most - one > 0.01 and (ten - one) > 0.6 * (most - one),
          f"1: {one:.1%}, 10: {ten:.1%}, {counts[-1]}: {most:.1%}")  # fmt: skip
@@ -575,10 +576,11 @@ for k, name in enumerate(sets):
     left = 0
     for i, part in enumerate(("aleatoric", "epistemic")):
         width = doubt[part, name].mean()
-        ax.barh(k, width, 0.55, left=left, color=COLORS[i], hatch="//" if i else None,
+        ax.barh(k, width, 0.55, left=left, color=ck.plotting.color_of(part), hatch="//" if i else None,
                 edgecolor="white", label=None if k else f"MC dropout: {part}")  # fmt: skip
         left += width
-    ax.plot(doubt["one pass", name].mean(), k, "kD", markersize=6, label=None if k else "one pass")
+    ax.plot(doubt["one pass", name].mean(), k, "D", color=ck.plotting.color_of("one pass"), markersize=6,
+            label=None if k else "one pass")  # fmt: skip
 ax.set_yticks(range(len(sets)), list(sets))
 ax.invert_yaxis()
 ax.set(xlabel="average predictive entropy in nats", xlim=(0, None))
@@ -626,8 +628,8 @@ ck.prove(f"The epistemic part tells {strange} from digits", np.mean(separates["e
 # {{ np.mean(separates["many passes"]):.3f }}, the epistemic part {{ np.mean(separates["epistemic"]):.3f }}.
 #
 # All of it is doubt *as the masks see it*. A photograph is no unclear digit, and yet the aleatoric part grows:
-# the split is an estimate, by nets that know nothing but digits. And thinned nets that have seen the same upright
-# digits can agree on the same mistake, to which no measure of doubt objects.
+# the split is an estimate, by nets that know nothing but digits. And the **subnets** that the masks leave have all
+# seen the same upright digits: they can agree on the same mistake, to which no measure of doubt objects.
 #
 # ### Let it abstain
 #
@@ -659,13 +661,13 @@ gained = {way: min(np.interp(1 / 3, handed_over, run) - run[0] for run in runs)
           for way, runs in kept_right.items()}  # fmt: skip
 ck.prove("Handing over the most doubtful third raises the accuracy of the rest, for each net and measure",
          min(gained.values()) > 0, ", ".join(f"{way} at least {100 * g:+.1f}" for way, g in gained.items()))  # fmt: skip
-abstains = ck.verdict({way: [np.mean(run) for run in runs] for way, runs in kept_right.items()},
+abstains = ck.verdict({way: [100 * np.mean(run) for run in runs] for way, runs in kept_right.items()},
                       better="higher", metric="mean accuracy of the rest")  # fmt: skip
 
 # %% [markdown]
 # **Without the most doubtful third the accuracy of the rest is {{ third["many passes"]:.1% }} in place of
 # {{ everything["many passes"]:.1% }} (entropy of many passes), with one pass {{ third["one pass"]:.1% }}.** Over all
-# shares: {{ abstains.text }} Compare with the plain pass before you pay for many.
+# shares, in percent: {{ abstains.text }} Compare with the plain pass before you pay for many.
 
 # %% [markdown]
 # ## 7 · Is 90% really 90%?
@@ -764,10 +766,11 @@ ck.prove("A temperature that is fitted on digits calibrates digits, and leaves t
 # where they are too modest already, it raises it (careless nets: {{ honest:.3f }} → {{ modest:.3f }}).** It moves the
 # confidence down, by {{ min(lower):.2f }} to {{ max(lower):.2f }} here, and whether that is an improvement depends on
 # where it was: the column "too sure by" tells, so measure it on validation data first. The temperature is the
-# cheapest (no more passes) and brings digits to an ECE of {{ ece["digits", "temperature"]:.3f }}, but it knows
-# only what it was fitted on: on turned digits it is at {{ ece["turned by 30°", "temperature"]:.3f }}. The deep
-# ensemble costs {{ n_seeds }} trainings and {{ n_seeds }} predictions; its loss on turned digits is
-# {{ loss["turned by 30°", "deep ensemble"]:.2f }}, Monte Carlo dropout's {{ loss["turned by 30°", "MC dropout"]:.2f }},
+# cheapest (no more passes) and brings digits to an ECE of {{ ece["digits", "temperature"]:.3f }}; on turned digits,
+# which it was not fitted on, it is still at {{ ece["turned by 30°", "temperature"]:.3f }}, Monte Carlo dropout at
+# {{ after:.3f }}. The deep ensemble costs {{ n_seeds }} trainings and {{ n_seeds }} predictions; its loss on turned
+# digits is {{ loss["turned by 30°", "deep ensemble"]:.2f }}, Monte Carlo dropout's
+# {{ loss["turned by 30°", "MC dropout"]:.2f }}, the temperature's {{ loss["turned by 30°", "temperature"]:.2f }};
 # one pass has {{ loss["turned by 30°", "one pass"]:.2f }}.
 
 # %% [markdown]
@@ -848,7 +851,60 @@ ck.prove("30 passes with training=True over strange pictures spoil the ordinary 
 # in the exercise.
 
 # %% [markdown]
-# ## 9 · Optional: why does it help? Two readings
+# ## 9 · Alpha dropout for SELU
+#
+# A self-normalising net ([lesson 03](03_activation_functions.ipynb)) keeps mean 0 and variance 1 from layer
+# to layer, and dropout raises the standard deviation (section 1). **Alpha dropout** (Klambauer and others, 2017)
+# sets a dropped unit to the lowest value of SELU, $\alpha' = -1.0507 \cdot 1.6733 \approx -1.758$, and then
+# corrects the activations $a$ of *all* units, $a \leftarrow s\, a + d$, with
+#
+# $$s = \frac{1}{\sqrt{(1-p)\,(1 + p\,\alpha'^2)}}, \qquad d = -s\, p\, \alpha'$$
+#
+# **Predict first:** 30 untrained SELU layers with LeCun weights, each followed by a dropout of 20%. What becomes
+# of the standard deviation with either kind?
+
+# %% tags=["plot", "claim"]
+p, lowest = 0.2, -1.0507009873554805 * 1.6732632423543772
+scale = 1 / np.sqrt((1 - p) * (1 + p * lowest**2))
+shift = -scale * p * lowest
+
+
+def alpha_dropout(x):
+    return scale * np.where(draw.random(x.shape) >= p, x, lowest) + shift
+
+
+kinds = {
+    "no dropout": lambda x: x,
+    "Dropout": lambda x: dropout(x, p),
+    "alpha dropout": alpha_dropout,
+}
+selu = ck.scratch.activations.get("selu")[0]
+deviations = {name: np.zeros((n_seeds, 30)) for name in kinds}
+for (name, drop), run in itertools.product(kinds.items(), range(n_seeds)):
+    h = draw.normal(size=(300, 200))
+    for layer in range(30):
+        h = drop(selu(h @ draw.normal(0, 200**-0.5, (200, 200))))
+        deviations[name][run, layer] = h.std()
+ck.show(ck.plotting.lines(deviations, xlabel="layer", ylabel="standard deviation of the layer",
+                          title="Dropout lets the standard deviation grow, alpha dropout keeps it"))  # fmt: skip
+normal = draw.normal(size=200_000).astype("float32")
+of_keras = as_array(keras.layers.AlphaDropout(p)(normal, training=True))
+pairs = {"Keras": of_keras, "by hand": alpha_dropout(normal)}
+ck.prove("Alpha dropout keeps mean 0 and standard deviation 1, in Keras and by hand",
+         all(abs(v.mean()) < 0.02 and abs(v.std() - 1) < 0.02 for v in pairs.values()),
+         "; ".join(f"{name} {v.mean():+.3f}, {v.std():.3f}" for name, v in pairs.items()))  # fmt: skip
+grown, kept = deviations["Dropout"][:, -1], deviations["alpha dropout"]
+ck.prove("After 30 layers it is still near 1, and with ordinary dropout above 1.25",
+         np.abs(kept - 1).max() < 0.25 and grown.min() > 1.25,
+         f"{kept[:, -1].mean():.2f} and {grown.mean():.2f}")  # fmt: skip
+
+# %% [markdown]
+# **After 30 layers the standard deviation is {{ kept[:, -1].mean():.2f }} with alpha dropout and {{ grown.mean():.2f }} with
+# ordinary dropout.** `AlphaDropout` belongs to SELU and to nothing else; the lowest value of ReLU is 0, and
+# dropping to 0 is what ordinary dropout does.
+
+# %% [markdown]
+# ## Optional: why does it help? Two readings
 #
 # **No co-adaptation** (Srivastava and others, 2014). A unit cannot rely on one particular neighbour, which
 # is missing half of the time, so each must be of use in any company. Then a net trained with dropout should
@@ -857,11 +913,11 @@ ck.prove("30 passes with training=True over strange pictures spoil the ordinary 
 # **Predict first:** you remove half of the hidden units of the nets of section 3 for good, and scale the
 # rest. How much accuracy does each of them lose?
 #
-# **An ensemble.** $N$ droppable units have $2^N$ masks. Each is a net of its own, they share their weights, and
-# every step trains some of them a little. Prediction without dropout should then be something like their
+# **An ensemble.** $N$ droppable units have $2^N$ masks. Each mask leaves a subnet; all subnets share their
+# weights, and every step trains some of them a little. Prediction without dropout should then be something like their
 # average. With 10 units in the last hidden layer you can ask all 1,024 of them.
 #
-# **Predict first:** how good is one of the 1,024 nets alone, and how good is their average?
+# **Predict first:** how good is one of the 1,024 subnets alone, and how good is their average?
 
 # %%
 small = keras.Sequential([
@@ -889,98 +945,51 @@ ck.show(ck.plotting.lines(survived, removed, xlabel="share of hidden units remov
                           title="Trained with dropout, a net bears the loss of units better"))  # fmt: skip
 
 alone_right = np.array([accuracy(p, y_valid[:256]) for p in subnets])
-together = {"average of all": accuracy(subnets.mean(axis=0), y_valid[:256]),
+together = {"their average prediction": accuracy(subnets.mean(axis=0), y_valid[:256]),
             "one pass, dropout off": accuracy(whole_net, y_valid[:256])}  # fmt: skip
+joint, undropped = together.values()
 fig, ax = plt.subplots(figsize=(7.5, 3.0))
-ax.hist(alone_right, bins=40, color=COLORS[4], label="each of the 1,024 nets")
-for i, (name, value) in enumerate(together.items()):
-    ax.axvline(value, **ck.plotting.line_kw(2 * i), label=name)
-ax.set(xlabel="validation accuracy", ylabel="number of nets")
-fig.suptitle("Together the 1,024 nets are better than the average one", x=0.01, ha="left", fontsize=11,
+ax.hist(alone_right, bins=40, color=COLORS[4], label="each of the 1,024 subnets")
+for name, value in together.items():
+    ax.axvline(value, label=name, **ck.plotting.look_of(name, marker=False))
+ax.set(xlabel="validation accuracy", ylabel="number of subnets")
+fig.suptitle("One pass comes close to the average of all 1,024 subnets", x=0.01, ha="left", fontsize=11,
              fontweight="bold")  # fmt: skip
 fig.legend(loc="outside lower center", ncols=3)
 ck.show(fig, alt=f"Histogram of the accuracy of 1,024 subnets, {alone_right.mean():.0%} on average; their "
-        f"average prediction has {together['average of all']:.0%}, one pass with dropout off "
-        f"{together['one pass, dropout off']:.0%}.")  # fmt: skip
+        f"average prediction has {joint:.0%}, one pass with dropout off {undropped:.0%}.")  # fmt: skip
 lost = {name: 100 * (runs[:, 0] - runs[:, 2]).mean() for name, runs in survived.items()}
 ck.prove("With half of its units gone, the net trained with dropout loses less",
          lost["dropout 50%"] < lost["no dropout"],
          f"{lost['dropout 50%']:.1f} against {lost['no dropout']:.1f} percentage points")  # fmt: skip
-ck.prove("Together the 1,024 nets beat the average one",
-         together["average of all"] > alone_right.mean() + 0.02,
-         f"{together['average of all']:.1%} against {alone_right.mean():.1%}")  # fmt: skip
+lead = joint - alone_right.mean()
+ck.prove("The average of the 1,024 subnets beats the average subnet, and one pass comes close to it",
+         lead > 0.02 and abs(undropped - joint) < lead / 3,
+         f"{joint:.1%} against {alone_right.mean():.1%}; one pass {undropped:.1%}")  # fmt: skip
 gap = np.abs(whole_net - geometric).max()
 ck.prove("One pass with dropout off equals the geometric mean of all, scaled to sum 1", gap < 1e-4,
          f"{gap:.0e} apart")  # fmt: skip
 
 # %% [markdown]
 # **With half of the units gone for good, the nets lose {{ lost["no dropout"]:.1f }} percentage points, those
-# trained with dropout {{ lost["dropout 50%"]:.1f }}; one of the 1,024 subnets has {{ alone_right.mean():.0% }} on average, all
-# together {{ together["average of all"]:.0% }}.** With dropout right before the outputs, one pass with dropout off
-# *is* their **geometric** mean, scaled to sum 1. The log of a softmax is linear in the logits, but for a term that
-# is the same for all classes and that the scaling takes away; and the average mask is 1 everywhere. With
-# dropout in deeper layers it is only an approximation.
-
-# %% [markdown]
-# ## 10 · Optional: alpha dropout for SELU
+# trained with dropout {{ lost["dropout 50%"]:.1f }}.** That is what they were trained for; it does not prove that this
+# is why dropout helps.
 #
-# A self-normalising net ([lesson 03](03_activation_functions.ipynb)) keeps mean 0 and variance 1 from layer
-# to layer, and dropout widens the spread (section 1). **Alpha dropout** (Klambauer and others, 2017) sets a
-# dropped unit to the lowest value of SELU, $\alpha' = -\lambda\alpha \approx -1.758$, and then corrects *all*
-# units, $y \leftarrow a\, y + b$, with
-#
-# $$a = \frac{1}{\sqrt{(1-p)\,(1 + p\,\alpha'^2)}}, \qquad b = -a\, p\, \alpha'$$
-#
-# **Predict first:** 30 SELU layers, each followed by a dropout of 20%. What becomes of the spread with either
-# kind?
-
-# %% tags=["plot", "claim"]
-p, lowest = 0.2, -1.0507009873554805 * 1.6732632423543772
-a = 1 / np.sqrt((1 - p) * (1 + p * lowest**2))
-
-
-def alpha_dropout(x):
-    return a * np.where(draw.random(x.shape) >= p, x, lowest) - a * p * lowest
-
-
-kinds = {
-    "no dropout": lambda x: x,
-    "Dropout": lambda x: dropout(x, p),
-    "alpha dropout": alpha_dropout,
-}
-selu = ck.scratch.activations.get("selu")[0]
-deviations = {name: np.zeros((n_seeds, 30)) for name in kinds}
-for (name, drop), run in itertools.product(kinds.items(), range(n_seeds)):
-    h = draw.normal(size=(300, 200))
-    for layer in range(30):
-        h = drop(selu(h @ draw.normal(0, 200**-0.5, (200, 200))))
-        deviations[name][run, layer] = h.std()
-ck.show(ck.plotting.lines(deviations, xlabel="layer", ylabel="standard deviation of the layer",
-                          title="Dropout lets the spread grow, alpha dropout keeps it"))  # fmt: skip
-normal = draw.normal(size=200_000).astype("float32")
-of_keras = as_array(keras.layers.AlphaDropout(p)(normal, training=True))
-moments = [each(normal) for each in (np.mean, np.std)]
-pairs = {"Keras": of_keras, "by hand": alpha_dropout(normal)}
-ck.prove("Alpha dropout keeps mean 0 and deviation 1, in Keras and by hand",
-         all(abs(v.mean()) < 0.02 and abs(v.std() - 1) < 0.02 for v in pairs.values()),
-         "; ".join(f"{name} {v.mean():+.3f}, {v.std():.3f}" for name, v in pairs.items()))  # fmt: skip
-grown, kept = deviations["Dropout"][:, -1], deviations["alpha dropout"]
-ck.prove("After 30 layers it is still near 1, and with ordinary dropout above 1.25",
-         np.abs(kept - 1).max() < 0.25 and grown.min() > 1.25,
-         f"{kept[:, -1].mean():.2f} and {grown.mean():.2f}")  # fmt: skip
-
-# %% [markdown]
-# **After 30 layers the deviation is {{ kept[:, -1].mean():.2f }} with alpha dropout and {{ grown.mean():.2f }} with
-# ordinary dropout.** `AlphaDropout` belongs to SELU and to nothing else; the lowest value of ReLU is 0, and
-# dropping to 0 is what ordinary dropout does.
+# **One of the 1,024 subnets has {{ alone_right.mean():.0% }} on average, all together {{ joint:.0% }}.** One pass
+# with dropout off has {{ undropped:.0% }}, close to the average of all (one net, {{ len(few) }} images). With dropout right
+# before the outputs it *is* their **geometric** mean, scaled to sum 1: the logits are linear in the mask and the
+# average mask is 1 everywhere, so the average of all logits is that of the pass with dropout off; and a softmax of
+# average logits is the geometric mean of the softmaxes, scaled to sum 1. With dropout in deeper layers it is only an
+# approximation.
 
 # %% [markdown]
 # ## Pitfalls
 #
 # - **`Dropout(0.8)` meant as "keep 80%".** In Keras the argument is what is dropped. Some papers give what is
 #   kept.
-# - **Dropout right before batch normalisation.** BN's averages learn the spread under dropout (section 1), and
-#   at prediction it is smaller (Li and others, 2019). Put dropout after the last BN, as in section 8.
+# - **Dropout right before batch normalisation.** BN's averages learn the standard deviation under dropout
+#   (section 1), and at prediction it is smaller (Li and others, 2019). Renew the averages with dropout off
+#   ([lesson 04](04_batch_normalisation.ipynb)), or put dropout after the last BN.
 # - **Dropout after the output layer**, where it deletes answers.
 # - **Monte Carlo doubt without a comparison.** It is higher everywhere; ask whether it separates.
 #

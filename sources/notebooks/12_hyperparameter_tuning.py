@@ -67,7 +67,7 @@ def draw_fits(degree, noise):
         xlabel="x",
         ylabel="y",
         ylim=(-3.5, 2.5),
-        title=f"30 samples, 30 polynomials of degree {degree}",
+        title=f"30 sets of 20 points, 30 polynomials of degree {degree}",
     )
     fig.legend(loc="outside right center")
     return fig
@@ -82,7 +82,9 @@ ck.widgets.explore(
 
 # %% [markdown]
 # **Predict first:** from degree 0 to 15, which part falls, which grows, and where is their sum lowest?
-# And with a *net* in place of the polynomial, 2 to 1,000 units, trained until the loss hardly moves?
+# And with a *net* in place of the polynomial, 2 to 1,000 units, trained until the loss hardly moves? There
+# we count wrong answers: bias is the error of all nets of a size together, variance the share of images on
+# which one net departs from them. For the share of wrong answers the parts do not add up.
 # (All nets of this lesson see handwritten digits of 7 × 7 pixels, so that hundreds train in a moment.)
 
 # %%
@@ -99,9 +101,9 @@ bias, variance, measured = map(np.array, (bias, variance, measured))
 # %% tags=["plot"]
 best_degree = int(measured.argmin())
 ck.show(ck.plotting.lines(
-    {"bias²": bias, "variance": variance, "noise": np.full(16, noise**2), "error on fresh data": measured},
+    {"bias": bias, "variance": variance, "noise": np.full(16, noise**2), "error": measured},
     degrees, title=f"Polynomials: bias falls, variance grows; degree {best_degree} is in between",
-    xlabel="degree of the polynomial", ylabel="mean squared error"))  # fmt: skip
+    xlabel="degree of the polynomial", ylabel="mean squared error (bias: squared)"))  # fmt: skip
 
 # %% tags=["claim"]
 off = np.abs(measured / (noise**2 + bias + variance) - 1).max()
@@ -171,8 +173,7 @@ net_bias = np.array([np.mean(together[u] != y_judges) for u in sizes])
 net_variance = np.array([np.mean(classes[u] != together[u]) for u in sizes])
 net_error = np.array([np.mean(classes[u] != y_judges) for u in sizes])
 ck.show(ck.plotting.lines(
-    {"error of one net": net_error, f"bias: error of {n_seeds} nets together": net_bias,
-     "variance: one net departs from all": net_variance}, sizes, log="x",
+    {"bias": net_bias, "variance": net_variance, "error": net_error}, sizes, log="x",
     title="Nets: both parts fall, and the largest net is the best",
     xlabel="units in the hidden layer", ylabel="share of validation images"))  # fmt: skip
 
@@ -198,9 +199,9 @@ ck.prove("In the last ten epochs no size's training loss moved by more than 5% o
 # best, with {{ net_error[-1]:.0% }} errors against {{ net_error[0]:.0% }} with 2 units.** The
 # polynomial is the textbook: every degree gives the fit one more way to follow the noise. A wide net
 # has far more parameters than images, and yet its variance *falls*, from {{ net_variance[0]:.0% }} to
-# {{ net_variance[-1]:.0% }}: tiny nets depend on where they start, wide ones find much the same answer
-# every time (Neal and others, 2018). So do not tune the width against overfitting. What the parts are
-# good for is to tell you where to turn:
+# {{ net_variance[-1]:.0% }}: tiny nets depend on their start and on their images, wide ones find much the same
+# answer every time (Neal and others, 2018). Here the width was no knob against overfitting. What the parts
+# are good for is to tell you where to turn:
 #
 # | symptom | means | try |
 # |---|---|---|
@@ -257,7 +258,8 @@ ck.prove("Momentum 0.9 wants a rate at least three times as small",
 # {{ gap["fair"]:.3f }}.** What won in the first comparison was the longer step: with 0.9 it is ten
 # times as long in the end ([lesson 08](08_optimizers.ipynb)), and 0.01 was too small for the other. Tuned,
 # the two want {{ fair.rates["momentum 0.9"]:g }} and {{ fair.rates["momentum 0"]:g }}.
-# The verdict: {{ fair.verdict("val_loss").text }} Many an "improvement" is a nuisance that was tuned for one side
+# The picture is the search, one seed for each rate; the verdict has {{ n_seeds }} new seeds:
+# {{ fair.verdict("val_loss").text }} Many an "improvement" is a nuisance that was tuned for one side
 # only.
 
 # %% [markdown]
@@ -348,6 +350,7 @@ ax.axhline(guessing, color="black", linestyle=":", label="guessing")
 ax.set(xscale="log", yscale="log", xlabel="learning rate (log scale)",
        ylabel="validation loss, cut at 3 (log scale)",
        title="The fine stage leaves out the rates that cannot learn")  # fmt: skip
+ax.set_xticks(10.0 ** np.arange(-5, 1), ["0.00001", "0.0001", "0.001", "0.01", "0.1", "1"])
 ax.set_yticks([0.3, 0.5, 1, 2, 3], ["0.3", "0.5", "1", "2", "3"])
 ax.minorticks_off()
 fig.legend(loc="outside right center")
@@ -401,16 +404,17 @@ ck.prove("The best coarse rate lies well inside its range", 0.1 < at < 0.9, f"{a
 # One search of each kind would prove nothing. So replay hundreds of them, for free: a **surrogate**
 # learns from the coarse trials what loss any configuration would have (Eggensperger and others, 2015).
 # In four dimensions a grid of 16 trials has two values of each hyperparameter, one of 81 has three, one
-# of 256 has four.
+# of 256 has four (the picture shows two dimensions).
 #
 # **Predict first:** with 16 trials, which finds the lowest loss? And with 256?
 
 # %% tags=["plot"]
 fig, axes = plt.subplots(1, 3, figsize=(9, 3.3), sharey=True)
-for i, (ax, method) in enumerate(zip(axes, ("grid", "random", "quasi-random"), strict=True)):
+for ax, method in zip(axes, ("grid", "random", "quasi-random"), strict=True):
     points = ck.tuning.points_for(method, 16, 2, np.random.default_rng(3))
-    ax.plot(*points.T, ck.plotting.MARKERS[i], color=ck.plotting.COLORS[i])
-    ax.plot(points[:, 0], np.full(16, -0.06), "|", color=ck.plotting.COLORS[i], markersize=12)
+    look = ck.plotting.look_of(method)
+    ax.plot(*points.T, look["marker"], color=look["color"])
+    ax.plot(points[:, 0], np.full(16, -0.06), "|", color=look["color"], markersize=12)
     ax.set(xlabel="learning rate, share of range", xlim=(-0.03, 1.03), ylim=(-0.12, 1.03),
            title=f"{method}: {len(np.unique(points[:, 0]))} rates tried")  # fmt: skip
 axes[0].set_ylabel("decay, share of range")
@@ -476,7 +480,7 @@ ck.prove("With 256 the three differ by less than a third of that",
 # **Predict first:** what share of the epochs does it need? Is its choice still the best of the search?
 #
 # The recorded curves answer without any new training: hide every epoch that halving would not have
-# trained.
+# trained. A trial that is kept goes on where it was.
 
 # %%
 curves = np.nan_to_num(coarse.curves, nan=np.inf)  # diverged is worst
@@ -505,15 +509,18 @@ def draw_halving(first=1, eta=2):
     for curve, stop in zip(np.minimum(curves, 3), trained, strict=True):
         full = stop == curves.shape[1]
         look = {"color": ck.plotting.COLORS[0 if full else 7], "alpha": 0.9 if full else 0.5}
-        ax.plot(range(1, stop + 1), curve[:stop], linestyle="-", linewidth=1.2, **look)
-        if not full:
-            ax.plot(stop, curve[stop - 1], "x", markersize=5, **look)
+        ends = {} if full else {"marker": "x", "markersize": 5, "markevery": [-1]}
+        ax.plot(range(1, stop + 1), curve[:stop], linestyle="-", linewidth=1.2, **look, **ends,
+                label="trained to the end" if full else "stopped")  # fmt: skip
     ax.set(xlabel="epoch", ylabel="validation loss, cut at 3 (log scale)", yscale="log",
            xticks=range(1, curves.shape[1] + 1),
            title=f"{trained.sum() / curves.size:.0%} of the epochs; the choice ends as "
                  f"no. {rank_of(winner)} of {len(curves)}")  # fmt: skip
     ax.set_yticks([0.3, 0.5, 1, 2, 3], ["0.3", "0.5", "1", "2", "3"])
     ax.minorticks_off()
+    lines, labels = ax.get_legend_handles_labels()
+    one_each = dict(zip(labels, lines, strict=True))
+    fig.legend(list(one_each.values()), list(one_each), loc="outside right center")
     return fig
 
 
@@ -546,7 +553,8 @@ ck.prove("None that it trains to the end is in the worse half", (kept < hopeless
 # decay, and schedules that come down at the end ([lesson 09](09_learning_rate_schedules.ipynb)).
 #
 # **Hyperband** (Li and others, 2018) hedges: several halvings of about the same cost, from many trials
-# with a tiny first budget to few that are trained in full. For 27 epochs and a factor of 3:
+# with a tiny first budget to few that are trained in full. For 27 epochs and a factor of 3, if each round
+# trains from scratch:
 
 # %%
 for s in (3, 2, 1, 0):
@@ -707,7 +715,7 @@ ck.prove("The learning rate comes first on average and in most deals", first == 
 # Several may be left that the seeds cannot tell apart. Then do not take the lowest, take the one that
 # stands **farthest from a cliff**: a little error in the rate, other data, a longer training, and it
 # should still be good. So train every leader at a third of its rate and at three times its rate as well,
-# and take the one whose mean over the three rates is lowest.
+# over 3 seeds, and take the one whose mean over the three rates is lowest.
 
 
 # %% tags=["helper"]
@@ -792,7 +800,8 @@ ck.prove(
 # %% [markdown]
 # **Report {{ np.mean(scores):.1% }} ± {{ np.std(scores, ddof=1):.1% }} on the test images; a friend who
 # chooses on a small test set of 250 images flatters herself by {{ dear[-1]:.1f }} points, and you by
-# {{ honest[-1]:+.2f }}.** The verdict on the finalists: {{ judged.text }} The search had ranked its winner by
+# {{ honest[-1]:+.2f }}.** (In [lesson 06](06_transfer_learning.ipynb), section 10, it was far more: 40 images, and
+# nets further apart.) The verdict on the finalists: {{ judged.text }} The search had ranked its winner by
 # {{ fine.losses[fine.best_first[0]]:.3f }}; over new seeds it has
 # {{ next(iter(finalists.values())).mean():.3f }}. What differs from run to run is the starting weights,
 # the order of the batches, dropout's draws, and on many machines the order in which threads add up
@@ -834,7 +843,8 @@ ck.prove(
 # ## What to do tomorrow
 #
 # 1. Write down the question, and which hyperparameter is scientific, which nuisance, which fixed.
-# 2. Draw rates, decays and $1 - \beta$ on a log scale, quasi-randomly, in ranges that reach past both ends.
+# 2. Draw rates, decays and $1 - \beta$ on a log scale, at random or quasi-randomly, in ranges that reach past
+#    both ends.
 # 3. Narrow with a margin; with more than 20 trials to go, let TPE take over.
 # 4. Train the finalists again over five seeds, and take the one that is farthest from a cliff.
 # 5. Test once.
@@ -843,7 +853,7 @@ ck.prove(
 #
 # - Bias and variance add up; a polynomial trades one for the other, a wide net need not.
 # - Tune the nuisance for each side, or you compare nuisances.
-# - Factors go on a log scale; few trials go on a Sobol sequence; a grid is for one or two dimensions.
+# - Factors go on a log scale; few trials go on random or Sobol points; a grid is for one or two dimensions.
 # - Halving and pruners stop bad trials early; TPE puts new ones where good ones were.
 # - The learning rate comes first; a lowest loss is flattered; a test set answers once.
 #

@@ -259,9 +259,9 @@ ALPHA_CORRECTION = {
         lambda r, low: np.array(correction(r, low)),
     ],
     "wrong": [
-        (lambda r, low: correction(r, low)[0], "Expected `a`, `b`"),
-        (lambda r, low: (1.0, 0.0), "`a`: you give 1"),
-        (lambda r, low: correction(r, -abs(low)), "`b`: you give"),
+        (lambda r, low: correction(r, low)[0], "Expected `s`, `d`"),
+        (lambda r, low: (1.0, 0.0), "`s`: you give 1"),
+        (lambda r, low: correction(r, -abs(low)), "`d`: you give"),
     ],
 }
 
