@@ -13,7 +13,7 @@ _ALONE = "It still has to learn all from 200 labels alone. Is there nothing to s
 # case → the right choice, then a reason against each other one; "" stands for all the rest
 _REASONS: dict[str, tuple[str, dict[str, str]]] = {
     "two_layers": ("relu", {
-        "swish": "Swish gains in deep nets; in two layers ReLU does as well, and is cheaper.",
+        "swish": "Swish gains in deep nets; in two layers ReLU does as well, and is simpler.",
         "selu": "Self-normalisation pays where a signal passes many layers; here there are two.",
         "": "The case names no such need: no scarce labels, no small device, no risk."}),
     "skips": ("swish", {

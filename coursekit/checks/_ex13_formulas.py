@@ -75,7 +75,7 @@ QUANTISE: Mistakes = {
     "Your scale belongs to 128 steps; here int8 has 127 on either side of 0.": _code(top=128),
     "Your scale looks only at positive weights; a unit's largest weight may be negative.":
         _code(size=lambda w, axis: w.max(axis=axis)),
-    "Your scale comes from the spread of the weights, not from the largest.":
+    "Your scale comes from the weights' standard deviation, not from the largest.":
         _code(size=lambda w, axis: w.std(axis=axis)),
     "Your scale is upside down: w ≈ scale · q.": _code(told=lambda q, scale: (q, 1 / scale)),
     "The scale is missing its 127.": _code(told=lambda q, scale: (q, 127 * scale)),

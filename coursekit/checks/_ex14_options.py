@@ -9,13 +9,13 @@ from __future__ import annotations
 PURPOSE = {
     "a": "Nothing keeps activations positive: half of a layer's sums are negative at the start, "
     "and ReLU makes zeros of them. The sign is not what these initialisations are about.",
-    "b": "No formula knows where the weights will end; only the data tell. It sets how widely "
-    "they are spread, from nothing but the sizes of the layer.",
+    "b": "No formula knows where the weights will end; only the data tell. It sets their "
+    "variance, from nothing but the sizes of the layer.",
     "c": None,
-    "d": "Overfitting is a matter of what a net learns later. Spread at the start does not "
+    "d": "Overfitting is a matter of what a net learns later. The first weights do not "
     "prevent it; regularisation does.",
-    "e": "Any random numbers make the units different, with whatever spread. That is why weights "
-    "are random at all, not why their spread is chosen so carefully.",
+    "e": "Any random numbers make the units different, whatever their variance. That is why "
+    "weights are random at all, not why their variance is chosen so carefully.",
 }
 
 SAME_VALUE = {
@@ -81,11 +81,11 @@ _UNFIT = {
     "softmax": "makes the units of a layer compete for a sum of 1: it is made for outputs.",
     "linear": "has no bend, and any number of linear layers is one linear layer.",
     "sigmoid": "saturates on both sides and its slope is at most 0.25: gradients vanish.",
-    "tanh": "saturates on both sides, and is slower to compute than a bend at 0.",
+    "tanh": "saturates on both sides: where it does, hardly any gradient comes through.",
     "softplus": "is never near 0 for the mean of its outputs, and takes an exp and a log.",
 }
-_DRIFT = "holds neither mean nor spread of the layers in place; over sixty layers they drift."
-_EXP = "takes an exponential, which costs time."
+_DRIFT = "holds neither mean nor standard deviation of the layers; over sixty layers they drift."
+_EXP = "takes an exponential, which may cost time; a slope below 0 keeps units alive without one."
 _HIDDEN: dict[str, dict[str, str | None]] = {
     "shallow": {
         "relu": None,
@@ -98,7 +98,7 @@ _HIDDEN: dict[str, dict[str, str | None]] = {
         "relu": "works, but a smooth function that lets a little of the negative side through "
         "usually does better in a deep net.",
         "leaky_relu": "is the choice where every microsecond counts; you can afford better.",
-        "selu": "normalises itself, and batch normalisation destroys that.",
+        "selu": "normalises itself, which is idle where batch normalisation does it.",
         "swish": None,
     },
     "plain": {"relu": _DRIFT, "leaky_relu": _DRIFT, "selu": None, "swish": _DRIFT},

@@ -45,7 +45,7 @@ function(
     hints=(
         "Mean and standard deviation of the training images, for each pixel: `axis=0`.",
         "The same two arrays serve both results.",
-        "`np.where(std == 0, 1, std)` has a 1 wherever the deviation is 0.",
+        "`np.where(std == 0, 1, std)` has a 1 wherever the standard deviation is 0.",
     ),
     mistakes=of.STANDARDISE, read=parts("train", "other"), names=("train", "other"), rtol=1e-3,
     edges={

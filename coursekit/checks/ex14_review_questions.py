@@ -38,7 +38,8 @@ def _wrong_spreads(name: str) -> dict[str, float]:
             "is the variance; asked is the standard deviation.": right**2,
             "looks at the outputs of the layer in place of its inputs.": math.sqrt(factor / 100),
             "divides by the sum of inputs and outputs.": math.sqrt((3 - factor) / 500),
-            "is the limit of the uniform distribution, not its spread.": math.sqrt(3) * right,
+            "is the limit of the uniform distribution, not its standard deviation.": math.sqrt(3)
+            * right,
             "is off by the factor 2 in the variance.": right
             * math.sqrt(0.5 if name == "He" else 2),
         }.items()
@@ -46,7 +47,7 @@ def _wrong_spreads(name: str) -> dict[str, float]:
 
 
 @TASKS.task(
-    "Three spreads",
+    "Three standard deviations",
     mistakes={
         reason: _SPREADS | {name: value}
         for name in _SPREADS

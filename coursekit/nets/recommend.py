@@ -3,8 +3,8 @@
 The two configurations are those of A. Géron, *Hands-On Machine Learning with Scikit-Learn, Keras,
 and TensorFlow*, 3rd edition, 2022, chapter 11, "Summary and Practical Guidelines", changed where
 the course's experiments (lesson 13, the CIFAR-10 study) decide otherwise: batch normalisation in
-shallow nets too; alpha dropout only where something asks for it; patience that fits the run. Weight
-decay, which the table has where it is needed, is left to the caller; nothing here compares it.
+shallow nets too; early stopping and patience that fits the run. Weight decay, which the table has
+where it is needed, is left to the caller; nothing here compares it.
 Where a number is left open ("deep", "few images"), the constants below give it.
 """
 
@@ -241,15 +241,17 @@ def _choices_of_net(task: _Task) -> list[tuple[str, str, str]]:
     ]
     if task.self_normalizing:
         rows += [
-            ("activation", "SELU", "keeps mean 0 and deviation 1 through a plain dense stack"),
+            ("activation", "SELU", "keeps mean 0 and standard deviation 1 through a plain stack"),
             ("weights", "LeCun normal", "a condition of self-normalisation"),
             ("normalisation", "none", "the net normalises itself already"),
         ]
     else:
         activation, why = {
             "swish": ("Swish", "smooth, so no unit dies"),
-            "relu": ("ReLU", "the cheapest to compute; Swish gains nothing in few layers"),
+            "relu": ("ReLU", "simple, and enough in few layers"),
         }[_activation(task)]
+        if task.deep and activation == "ReLU":
+            why = "no exponential; measure whether Swish is slower"
         rows += [
             ("activation", activation, why),
             ("weights", "He normal", "keeps the signal's size with the ReLU family"),
@@ -270,7 +272,7 @@ def _choices_of_training(task: _Task, rate: float, schedule: str) -> list[tuple[
         told = f"{kind} {_dropout(task).rate} before the output"
         rows.append(("dropout", told, "Monte Carlo dropout needs one"))
     rows += [
-        ("optimizer", "Nesterov", "fast, generalises well"),
+        ("optimizer", "Nesterov", "as good as others once its rate is tuned, with less memory"),
         ("learning rate", f"{rate:g}", "a place to start; see ck.lr_range_test"),
     ]
     if schedule == "1cycle":
@@ -289,7 +291,7 @@ def _afterwards(task: _Task) -> tuple[str, ...]:
     if "latency" in task.needs:
         if not task.self_normalizing:
             steps.append("fold BN: ck.folding.fold_batch_norm(model)")
-        steps.append("store the weights as float16 or int8 and test again")
+        steps.append("compute in float16 or int8 if you measure it faster")
     if "uncertainty" in task.needs:
         steps.append("predict with ck.mc_predict(model, x)")
     return tuple(steps)

@@ -48,7 +48,7 @@ ex = ck.exercise(13)
 # | `"skips"` | twenty dense layers with skip connections, batches of 128, to be trained |
 # | `"batches_of_one"` | twenty dense layers, a plain stack, standardised inputs; it must learn from one sample at a time |
 # | `"few_labels"` | 200 labelled X-rays; a colleague has a net trained on 100,000 other X-rays |
-# | `"phone"` | a deep net with batch normalisation is trained and right, but too large and too slow for a phone; no time to train again |
+# | `"phone"` | a deep net with batch normalisation is trained and right, but too large and too slow for a phone that computes in int8; no time to train again |
 # | `"harm"` | the net, with dropout, is trained; a wrong answer given with confidence does harm |
 # | `"few_weights"` | you may train again; as many weights as possible must be exactly 0 |
 
@@ -91,7 +91,8 @@ print(ck.recommend((28, 28), 10, hidden=20, needs=("latency", "uncertainty")))
 #
 # For every pixel: subtract the mean of `train` and divide by the standard deviation of `train`; do
 # the same, with the *same* numbers, to `other`. Where a pixel has the same value in all of `train`,
-# divide by 1. Return the two new arrays.
+# divide by 1. Return the two new arrays. (Lesson 13: where pixels are almost constant, one mean and one σ for
+# all is safer.)
 #
 # For example, `standardise(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[2.0, 7.0]]))` gives
 # `[[-1, 0], [1, 0]]` and `[[0, 2]]`.

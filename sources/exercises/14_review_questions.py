@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Exercise 14: Review questions
 #
-# Can you explain without a net at hand what lessons 01 to 13 showed you? Here are seven questions of
-# the chapter. Answer each **before** you look further down: below every check stands a short
+# Can you explain without a net at hand what the lessons showed you? Here are seven questions of
+# A. Géron's chapter. Answer each **before** you look further down: below every check stands a short
 # experiment that lets you see the answer. Allow 60 minutes.
 #
 # How it works
@@ -62,7 +62,7 @@ def relu_layers(n_layers, **settings):
 # %% [markdown]
 # ## Question 1: What is it that Glorot and He initialisation aim to fix?
 #
-# - **a.** Negative activations: with the right spread all outputs of a layer are positive.
+# - **a.** Negative activations: with the right variance all outputs of a layer are positive.
 # - **b.** The long way to go: the weights start close to the values they will have in the end.
 # - **c.** Unstable signals: outputs should vary as much as inputs, and gradients as much on the
 #   way back, layer after layer.
@@ -97,8 +97,8 @@ spreads["LeCun"] = np.sqrt(1 / 400)
 ex.spreads(spreads)
 
 # %% [markdown]
-# **See it.** Standard normal inputs go through 30 ReLU layers of 100 units, with three spreads of the
-# weights: a fixed one, Glorot's and He's.
+# **See it.** Standard normal inputs go through 30 ReLU layers of 100 units, whose weights have three
+# standard deviations: a fixed one, Glorot's and He's.
 
 # %%
 rng, spread_of = np.random.default_rng(0), {}
@@ -108,7 +108,7 @@ for name, std in {"0.05": 0.05, "Glorot, 0.1": 0.1, "He, 0.14": np.sqrt(0.02)}.i
         signal = np.maximum(signal @ rng.normal(0, std, size=(100, 100)), 0)
         spread_of[name].append(signal.std())
 ck.show(ck.plotting.lines(
-    spread_of, title="Only He's spread carries a signal through 30 ReLU layers", log="y",
+    spread_of, title="Only He's weights carry a signal through 30 ReLU layers", log="y",
     xlabel="layer", ylabel="standard deviation of the outputs"))  # fmt: skip
 
 # %% [markdown]
@@ -268,7 +268,7 @@ ck.show(ck.plotting.lines(
 # %% [markdown]
 # Look at Swish: with He's weights it lets less through than ReLU, about half of a small signal in each
 # layer, and after sixty *plain* layers nothing is left. Why is it the answer to `deep` all the same?
-# Because batch normalisation, which that case has, brings each layer back to a spread of 1.
+# Because batch normalisation, which that case has, brings each layer back to a standard deviation of 1.
 #
 # ## Question 5: What may happen with a momentum too close to 1, such as 0.99999?
 #
@@ -291,7 +291,7 @@ momentum_near_one = (
 ex.momentum_near_one(momentum_near_one)
 
 # %% [markdown]
-# Build the smallest thing that shows it: a ball in the bowl $J(x) = x^2/2$, whose gradient at $x$ is
+# Build the smallest thing that shows it: a ball in the bowl $L(x) = x^2/2$, whose gradient at $x$ is
 # $x$. It starts at $x = 1$ with velocity $m = 0$, and in every step
 #
 # $$m \leftarrow \beta m - \eta x, \qquad x \leftarrow x + m$$
