@@ -16,8 +16,7 @@
 # - avoid three traps, one of them silent.
 #
 # You need [lesson 01](01_vanishing_gradients.ipynb): how an error travels back through layers. The data
-# of this lesson are made by a formula. Sentences with numbers speak of the run that is stored here; yours
-# prints its own.
+# of this lesson are made by a formula.
 
 # %%
 import coursekit as ck

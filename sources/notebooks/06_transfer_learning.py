@@ -14,8 +14,6 @@
 # - freeze and thaw layers so that Keras takes notice;
 # - follow the five-step recipe, and decide how many layers to reuse, and from which net;
 # - tell a gain that is there from one that was found by trying often enough.
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -135,7 +133,11 @@ ck.prove("Every model A has learned its task: twice as good as guessing among ei
 # %% [markdown]
 # ## 2 · What does A see in pictures it was not made for?
 #
-# Each layer of model A turns a picture into numbers. Choose a layer and look at its **feature maps**:
+# Each layer of model A turns a picture into numbers.
+#
+# ### Explore: feature maps
+#
+# Choose a layer and look at its **feature maps**:
 # bright where the layer answers, dark where it does not. (They are computed at every place of the
 # picture; the net itself takes every second one and halves the size.) Compare with a net that was never trained.
 

@@ -19,8 +19,7 @@
 # ![Two rows. Above: a pool of images, a task that makes inputs and targets from them, an encoder, and a head that is thrown away afterwards. Below: twenty labelled images, the same encoder with its weights kept, and a new head for ten classes.](../figures/pretext_pipeline.svg)
 #
 # The drawing is the whole lesson. Everything that follows changes only the yellow box, the task, and
-# asks what the blue box has learned from it. Sentences with numbers speak of the run that is stored
-# here; yours prints its own.
+# asks what the blue box has learned from it.
 
 # %%
 import coursekit as ck
@@ -396,6 +395,8 @@ ck.prove("A net that learned to copy fills gaps worse", gap_copier > gap_error,
 # $\tau$ is the **temperature**. The second view of the same image is the *positive*, all others are *negatives*; a
 # negative that shows the same digit is a **false negative**. The gradient pushes each negative away in proportion to its
 # softmax probability.
+#
+# ### Explore: the temperature
 #
 # **Predict first:** an image of a 7 has five negatives, with (made-up) scalar products: another 7 0.8, a 9 0.6, a 4 0.4,
 # a 2 0.1, a 0 −0.3. Make the temperature small: on which of them does the push fall? Do you want that?

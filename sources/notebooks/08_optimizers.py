@@ -17,8 +17,6 @@
 # - judge six sentences about optimizers that you will read elsewhere.
 #
 # ![Family tree. Plain gradient descent leads to momentum by a memory of gradients, and on to Nesterov by a look ahead. It leads to AdaGrad by dividing by the size of all past gradients, and on to RMSProp by forgetting, and to AdaDelta by a rate of its own. Momentum and RMSProp meet in Adam, whose relatives are AdaMax, Nadam and AdamW.](../figures/optimizer_family.svg)
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck

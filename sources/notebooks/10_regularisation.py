@@ -15,8 +15,6 @@
 # - write a penalty of your own, and a training loop that does not forget it;
 # - cap unit norms with **max-norm** (맥스-노름), on the right axes of Dense and Conv2D kernels;
 # - stop early (early stopping, 조기 종료), and get the best epoch's weights.
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -133,7 +131,9 @@ ck.prove("ℓ2 shrinks the weights as a whole, and those of the five that matter
 # ℓ2 pulls with the force $2\lambda_2 w$: the smaller the weight, the weaker the pull, so it never arrives. ℓ1
 # pulls with the constant force $\lambda_1$ until the weight *is* 0.
 #
-# Below are a thousand weights, spread like a bell by the data. Which kind and strength set half of them to exactly 0?
+# ### Explore: a thousand weights
+#
+# They are spread like a bell by the data. Which kind and strength set half of them to exactly 0?
 
 
 # %%

@@ -17,8 +17,7 @@
 # - tell two kinds of uncertainty apart, let a net abstain, and check whether its 90% are 90%;
 # - avoid the trap of `training=True`.
 #
-# The section before the pitfalls, on why dropout helps, is optional. Sentences with numbers speak of
-# the run that is stored here; yours prints its own.
+# The section before the pitfalls, on why dropout helps, is optional.
 
 # %%
 import coursekit as ck

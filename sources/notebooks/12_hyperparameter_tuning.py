@@ -14,8 +14,6 @@
 # - say when a grid, random points, quasi-random points or a Bayesian search (TPE) is worth it;
 # - stop hopeless trials early, and rank hyperparameters by their importance;
 # - finish: choose, train again over several seeds, and test once.
-#
-# Sentences with numbers speak of the run that is stored here; yours prints its own.
 
 # %%
 import coursekit as ck
@@ -40,7 +38,9 @@ import numpy as np
 # different samples disagree (overfitting, 과대적합). For the squared error they add up exactly: noise +
 # bias² + variance.
 #
-# Play first: each thin line is a polynomial fitted to 20 noisy points of the dashed curve. Raise the
+# ### Explore: thirty polynomials
+#
+# Each thin line is a polynomial fitted to 20 noisy points of the dashed curve. Raise the
 # degree.
 
 

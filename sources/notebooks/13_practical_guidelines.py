@@ -220,7 +220,7 @@ ck.show(ck.plotting.images(raw.x_train[:10], [f"label {label}" for label in shuf
 #
 # Only then the whole data; then validation; then regularise; then make it fast.
 #
-# ### Be the doctor
+# ### Explore: be the doctor
 #
 # One batch of 32, a net in NumPy, and every screw in your hand. Which of them can you find from the loss
 # *before* the first step, and which only afterwards?
@@ -646,6 +646,8 @@ ck.prove("Dropout left on raises the mean doubt for digits, too",
 # 2. **float16**: store every number in 2 bytes in place of 4.
 # 3. **int8**: store every weight in 1 byte, as a whole number $q$ from −127 to 127, with one scale $s$ for each
 #    unit (column): $w \approx s \cdot q$, where $s = \max|w| / 127$.
+#
+# ### Explore: whole numbers
 #
 # Play with the third first: the weights of one hidden layer, and what is left of them. At how many bits can you
 # count the levels? What does the tick box do to the error?
