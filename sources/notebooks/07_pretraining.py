@@ -351,7 +351,7 @@ rows = {
 }
 ck.show(ck.plotting.images(
     [images[i] for images in rows.values() for i in shown],
-    [f"{turns[i]} quarter{'s' * (turns[i] != 1)}" if name == "turned" else name for name in rows for i in shown],
+    [f"{turns[i]} quarter{'' if turns[i] == 1 else 's'}" if name == "turned" else name for name in rows for i in shown],
     title=f"Turns found: {found.mean():.0%}. Error against the mean image's: copies {copy_error:.0%}, gaps {gap_error:.0%}"))  # fmt: skip
 
 # %% tags=["claim"]

@@ -189,7 +189,7 @@ def _spread(values: list[Any], scale: float, digits: int) -> str:
         return "–"
     scaled = [value * scale for value in values]
     mean = f"{statistics.fmean(scaled):.{digits}f}"
-    return mean if len(scaled) < 2 else f"{mean} ± {statistics.stdev(scaled):.{digits}f}"
+    return mean if len(set(scaled)) < 2 else f"{mean} ± {statistics.stdev(scaled):.{digits}f}"
 
 
 def _points(value: float) -> str:
