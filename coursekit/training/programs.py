@@ -18,7 +18,7 @@ from coursekit.errors import ArgumentError
 from coursekit.training.arguments import reason
 
 _KEPT_PER_MODEL = 4
-_KEPT_MODELS = 2
+_KEPT_MODELS = 3
 _LARGE = 1 << 24  # bytes
 WORTH_COMPILING = 500  # steps
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
