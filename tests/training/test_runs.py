@@ -224,9 +224,9 @@ def test_only_the_models_trained_last_keep_their_programs():
     models = [classifier() for _ in range(programs._KEPT_MODELS + 1)]
     for model in models:
         fit(model, X, Y, epochs=1, verbose=0)
-    assert ["_coursekit_loops" in vars(model) for model in models] == [False, True, True]
+    assert ["_coursekit_loops" in vars(model) for model in models] == [False, True, True, True]
     fit(models[0], X, Y, epochs=1, verbose=0)
-    assert ["_coursekit_loops" in vars(model) for model in models] == [True, False, True]
+    assert ["_coursekit_loops" in vars(model) for model in models] == [True, False, True, True]
 
 
 def test_compiling_the_model_anew_lets_the_old_programs_go():
