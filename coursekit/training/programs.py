@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 import weakref
@@ -20,6 +21,7 @@ from coursekit.training.arguments import reason
 _KEPT_PER_MODEL = 4
 _KEPT_MODELS = 3
 _LARGE = 1 << 24  # bytes
+_DEEP = 2_000  # operations in one step
 WORTH_COMPILING = 500  # steps
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
 _NO_GRAPH_OPTIMIZER = "disable_meta_optimizer"
@@ -106,6 +108,11 @@ class Loop:
         kinds = {operation.type for operation in self.step.graph.get_operations()}
         self._for_xla = not kinds & _SLOW_IN_XLA or bool(tf.config.list_physical_devices("GPU"))
         self._program = tf.function(self._repeat, jit_compile=True, autograph=False)
+
+    @property
+    def n_operations(self) -> int:
+        """How many operations one step has."""
+        return len(self.step.graph.get_operations())
 
     @property
     def compiled(self) -> bool:
@@ -253,7 +260,11 @@ def _forget_older_models(model: Any) -> None:
     """Let only the models used last keep programs: those of a deep net take 100 MB."""
     others = [ref for ref in _recent if ref() not in (None, model)]
     for ref in others[: -(_KEPT_MODELS - 1)]:
-        ref().__dict__.pop("_coursekit_loops", None)
+        entries = ref().__dict__.pop("_coursekit_loops", [])
+        deep = any(entry[2].n_operations > _DEEP for entry in entries)
+        del entries
+        if deep:  # a graph holds itself in cycles, and this one is worth the half second
+            gc.collect()
     _recent[:] = [*others[-(_KEPT_MODELS - 1) :], weakref.ref(model)]
 
 

@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 color_of, look_of = ck.plotting.color_of, ck.plotting.look_of
-plt.rcParams["figure.dpi"] = 80  # many pictures in one file
+plt.rcParams["figure.dpi"] = 75  # many pictures in one file
 n, steps, n_seeds = lab.pick(
     quick=(3_000, 300, 5), standard=(10_000, 1_000, 10), full=(55_000, 3_000, 10)
 )

@@ -734,7 +734,7 @@ ck.prove("int8 costs at most one percentage point and saves at least 65%",
 unit, matrix = (np.mean(each) for each in lost.values())
 ck.prove("A scale for each unit loses less than one for the matrix, on average over the bits", unit < matrix,
          f"{unit:.2f} against {matrix:.2f} points")  # fmt: skip
-ck.prove("Three bits cost more than eight", min(each[-1] - each[0] for each in lost.values()) > 0,
+ck.prove("Three bits cost more than eight, on average over both", np.mean([each[-1] - each[0] for each in lost.values()]) > 0,
          ", ".join(f"{each[-1]:.1f} against {each[0]:.1f}" for each in lost.values()))  # fmt: skip
 
 # %% [markdown]
