@@ -38,7 +38,7 @@ ex = ck.exercise(15)
 
 # %%
 n_train, n_valid, n_test = lab.pick(
-    quick=(2_000, 500, 1_000), standard=(8_000, 2_000, 5_000), full=(45_000, 5_000, 10_000)
+    quick=(2_000, 500, 1_000), standard=(6_000, 1_000, 2_000), full=(45_000, 5_000, 10_000)
 )
 epochs, patience, search_epochs = lab.pick(quick=(6, 4, 2), standard=(25, 6, 3), full=(60, 12, 5))
 data = ck.load("cifar10").subset(n_train)
