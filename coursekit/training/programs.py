@@ -111,8 +111,9 @@ class Loop:
 
     @property
     def n_operations(self) -> int:
-        """How many operations one step has."""
-        return len(self.step.graph.get_operations())
+        """How many operations one step has as a graph; 0 where it runs eagerly."""
+        graph = getattr(self.step, "graph", None)
+        return 0 if graph is None else len(graph.get_operations())
 
     @property
     def compiled(self) -> bool:

@@ -229,6 +229,14 @@ def test_only_the_models_trained_last_keep_their_programs():
     assert ["_coursekit_loops" in vars(model) for model in models] == [True, False, True, True]
 
 
+def test_a_model_that_runs_eagerly_is_forgotten_as_well():
+    models = [classifier() for _ in range(programs._KEPT_MODELS + 1)]
+    models[0].compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    for model in models:
+        fit(model, X, Y, epochs=1, verbose=0)
+    assert ["_coursekit_loops" in vars(model) for model in models] == [False, True, True, True]
+
+
 def test_compiling_the_model_anew_lets_the_old_programs_go():
     model = classifier()
     fit(model, X, Y, epochs=1, verbose=0)
