@@ -38,9 +38,9 @@ ex = ck.exercise(15)
 
 # %%
 n_train, n_valid, n_test = lab.pick(
-    quick=(2_000, 500, 1_000), standard=(6_000, 1_000, 2_000), full=(45_000, 5_000, 10_000)
+    quick=(4_000, 1_000, 2_000), standard=(6_000, 1_000, 2_000), full=(45_000, 5_000, 10_000)
 )
-epochs, patience, search_epochs = lab.pick(quick=(6, 4, 2), standard=(25, 6, 3), full=(60, 12, 5))
+epochs, patience, search_epochs = lab.pick(quick=(7, 4, 2), standard=(25, 6, 3), full=(60, 12, 5))
 data = ck.load("cifar10").subset(n_train)
 y_train, y_valid, y_test = data.y_train, data.y_valid[:n_valid], data.y_test[:n_test]
 about = (
