@@ -7,6 +7,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+
 from coursekit.experiments.study import load_report
 from coursekit.experiments.study.tables import differences_table, results_table
 
@@ -33,6 +35,29 @@ def test_the_readmes_tables_are_those_of_the_courses_own_study():
     rows = load_report().rows()
     assert results_table(rows) in README
     assert differences_table(rows) in README
+
+
+def test_what_the_readme_says_of_the_study_is_what_it_found():
+    report, said = load_report(), " ".join(README.split())
+    runs = {name: found["runs"] for name, found in report.summary["variants"].items()}
+
+    def mean(variant, number):
+        return 100 * np.mean([run[number] for run in runs[variant]])
+
+    assert f"comes to {mean('combined', 'test_accuracy'):.1f}%" in said
+    plain, mc = mean("alpha_dropout", "ece"), mean("alpha_dropout", "mc_ece")
+    assert f"calibration error {plain:.1f} points, with it {mc:.1f}" in said
+    found = {(new, old): each for new, old, each in report.differences()}
+    for pair in (("alpha_dropout", "selu"), ("mc_dropout", "alpha_dropout")):
+        assert not found[pair].is_clear(), "the README says that they show no gain"
+    assert {"batch_norm", "one_cycle"} == set(
+        sorted(
+            ("batch_norm", "selu", "alpha_dropout", "one_cycle"),
+            key=lambda name: found[name, "baseline"].mean,
+        )[-2:]
+    ), "the README says that these two bring most"
+    late = mean("baseline", "peak_test_accuracy") - mean("baseline", "test_accuracy")
+    assert 0.5 < late < 1.5, "the README says: a point"
 
 
 def test_every_link_of_the_documents_leads_to_a_file():
