@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,19 +173,29 @@ def fresh_optimizer(
 @contextmanager
 def random_states_kept() -> Iterator[None]:
     """Put every global random generator back: Python, NumPy, Keras and TensorFlow."""
+    put_back = random_states()
+    try:
+        yield
+    finally:
+        put_back()
+
+
+def random_states() -> Callable[[], None]:
+    """Return a function that puts every global random generator back to where it stands now."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with ExitStack() as stack:
-        if "keras" in sys.modules and "tensorflow" in sys.modules:
-            stack.enter_context(_keras_random_states_kept())
-        try:
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
+    loaded = "keras" in sys.modules and "tensorflow" in sys.modules
+    keras_back = _keras_random_states() if loaded else None
+
+    def put_back() -> None:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        if keras_back:
+            keras_back()
+
+    return put_back
 
 
-@contextmanager
-def _keras_random_states_kept() -> Iterator[None]:
+def _keras_random_states() -> Callable[[], None]:
     # Keras and TensorFlow can set a seed but cannot tell how far a generator has come: private
     # names are the only way. A test fails if they move.
     import tensorflow as tf
@@ -199,9 +209,8 @@ def _keras_random_states_kept() -> Iterator[None]:
     eager = context.context()
     seed = eager._seed
     operations = None if seed is None else eager._rng.getstate()
-    try:
-        yield
-    finally:
+
+    def put_back() -> None:
         for name, value in found.items():
             global_state.set_global_attribute(name, value)
         if generator is not None:
@@ -210,3 +219,5 @@ def _keras_random_states_kept() -> Iterator[None]:
             tf.random.set_seed(seed)
             if seed is not None:
                 eager._rng.setstate(operations)
+
+    return put_back

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from coursekit.base.keras import keras
-from coursekit.base.state import check_model, optimizer_variables
+from coursekit.base.state import Snapshot, check_model, optimizer_variables, random_states
 from coursekit.errors import ArgumentError
 from coursekit.experiments.architecture import architecture
 
@@ -34,6 +34,7 @@ class Trainee:
         self.takes_rate = required_arguments(build) > 0
         self.model: keras.Model | None = None
         self.rate: float | None = None
+        self._begun: _Begun | None = None
 
     def start(self, seed: int, rate: float | None = None) -> keras.Model:
         """Return the model with the weights that `build` draws under this seed, and that rate.
@@ -41,17 +42,25 @@ class Trainee:
         Raises ArgumentError for what is no compiled model, for a rate where the optimizer holds a
         schedule, and for no rate where `build` asks for one.
         """
+        if self.takes_rate or self._begun is None or self._begun.seed != seed:
+            self._draw(seed, rate)
+        else:
+            self._begun.put_back()
+        if rate is not None and not self.takes_rate:
+            self._set(self.model.optimizer, rate)
+        self.rate = rate
+        return self.model
+
+    def _draw(self, seed: int, rate: float | None) -> None:
         keras.utils.set_random_seed(seed)
         if self.takes_rate and rate is None:
             raise ArgumentError(
                 f"rates: {self.name} asks for a learning rate; give rates to choose from."
             )
         fresh = self._checked(self.build(rate) if self.takes_rate else self.build())
-        if rate is not None and not self.takes_rate:
-            self._set(fresh.optimizer, rate)
         before = None if self.takes_rate else self.model  # which may hold another schedule
-        self.rate, self.model = rate, _in_work(fresh, before)
-        return self.model
+        self.model = _in_work(fresh, before)
+        self._begun = None if self.takes_rate else _Begun(seed, self.model)
 
     def copy(self) -> keras.Model:
         """Return a model of its own with the present weights and optimizer state."""
@@ -76,6 +85,18 @@ class Trainee:
                 "set; let its function take the rate and make the schedule from it."
             )
         optimizer.learning_rate = rate
+
+
+class _Begun:
+    """Where a seed begins: one model serves all the rates that are tried with it."""
+
+    def __init__(self, seed: int, model: keras.Model):
+        self.seed = seed
+        self._numbers, self._random_states = Snapshot(_state(model)), random_states()
+
+    def put_back(self) -> None:
+        self._numbers.restore()
+        self._random_states()
 
 
 def required_arguments(function: Callable[..., Any]) -> int:

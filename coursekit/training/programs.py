@@ -1,4 +1,4 @@
-"""Compiled loops: many training or evaluation steps of a Keras model in one XLA program."""
+"""Compiled loops: many training or evaluation steps of a Keras model in one program."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _KEPT_MODELS = 3
 _LARGE = 1 << 24  # bytes
 _DEEP = 2_000  # operations in one step
 WORTH_COMPILING = 500  # steps
+_WORTH_A_LOOP = 5  # operations of one step, for each step to come
 _recent: list[weakref.ref] = []  # models that keep programs, the one used last at the end
 _NO_GRAPH_OPTIMIZER = "disable_meta_optimizer"
 # What tracing and XLA's compiler raise; no memory left, for one, is another matter.
@@ -79,11 +80,12 @@ def _on_device(array: np.ndarray) -> tf.Tensor:
 
 
 class Loop:
-    """One step of a model, traced once, and the XLA program that repeats it over the rows given.
+    """One step of a model, traced once, and the program that repeats it over the rows given.
 
     XLA takes seconds to compile and pays from a few hundred steps on; `plan` tells what is to
-    come. Fewer steps run one by one as a plain graph, and so does what XLA cannot compile or, on a
-    CPU, runs far slower: convolutions.
+    come. Fewer steps are a loop in TensorFlow's own graph, and so is what XLA cannot compile or,
+    on a CPU, runs far slower: convolutions. That loop, too, is traced first, for about the time of
+    one call from Python for every five operations; very few steps are called one by one.
     """
 
     def __init__(self, model: Any, step: Any, spec: tuple):
@@ -91,6 +93,7 @@ class Loop:
         self._planned = 0
         self._tried = False
         self._for_xla = False
+        self.n_operations = 0  # of one step as a graph; it stays 0 where that runs eagerly
         if model.run_eagerly:
             say_once("ck.fit: the model asks for run_eagerly=True; every step runs by itself.")
             self.step = step
@@ -105,20 +108,23 @@ class Loop:
             raise ArgumentError(
                 f"ck.fit: the model cannot take a step on these arrays: {reason(error)}"
             ) from error
-        kinds = {operation.type for operation in self.step.graph.get_operations()}
-        self._for_xla = not kinds & _SLOW_IN_XLA or bool(tf.config.list_physical_devices("GPU"))
+        kinds = [operation.type for operation in self.step.graph.get_operations()]
+        self.n_operations = len(kinds)
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._for_xla = on_gpu or not _SLOW_IN_XLA & set(kinds)
         self._program = tf.function(self._repeat, jit_compile=True, autograph=False)
-
-    @property
-    def n_operations(self) -> int:
-        """How many operations one step has as a graph; 0 where it runs eagerly."""
-        graph = getattr(self.step, "graph", None)
-        return 0 if graph is None else len(graph.get_operations())
+        self._graph_loop = tf.function(self._repeat, autograph=False)
 
     @property
     def compiled(self) -> bool:
         """Whether `advance` runs the XLA program."""
         return self._for_xla and self._planned >= WORTH_COMPILING
+
+    @property
+    def looped(self) -> bool:
+        """Whether `advance` runs the loop in TensorFlow's own graph."""
+        enough = self._planned * _WORTH_A_LOOP >= self.n_operations > 0
+        return enough and not self.compiled
 
     def plan(self, steps: int) -> None:
         """Say that `steps` more steps are to come."""
@@ -134,8 +140,10 @@ class Loop:
         """
         stop = min(stop, start + self._chunk)
         began = time.perf_counter()
-        if not (self.compiled and (reached := self._in_one_program(batches, rows, start, stop))):
-            reached = self._one_by_one(batches, rows, start, stop)
+        reached = self._in_xla(batches, rows, start, stop) if self.compiled else None
+        if reached is None:
+            without_xla = self._in_graph if self.looped else self._one_by_one
+            reached = without_xla(batches, rows, start, stop)
         seconds = time.perf_counter() - began
         if seconds < 0.25 and stop == start + self._chunk:
             self._chunk *= 2
@@ -158,7 +166,16 @@ class Loop:
                 reached += 1
         return reached, logs
 
-    def _in_one_program(
+    def _in_graph(
+        self, batches: Batches, rows: tf.Tensor, start: int, stop: int
+    ) -> tuple[int, dict[str, Any]]:
+        with _quick_start():
+            reached, logs = self._graph_loop(
+                batches.data, rows, tf.constant(start), tf.constant(stop)
+            )
+        return int(reached), logs
+
+    def _in_xla(
         self, batches: Batches, rows: tf.Tensor, start: int, stop: int
     ) -> tuple[int, dict[str, Any]] | None:
         try:

@@ -38,8 +38,8 @@ def fit(
     The arrays stay on the device, whole chunks of steps run as one XLA program, and the rows are
     shuffled anew every epoch. The last batch is smaller where the rows do not divide evenly. The
     results are those of `model.fit` up to shuffling and rounding. XLA takes seconds to compile, so
-    runs of fewer than 500 steps, and convolutions on a CPU, do without it: a step at a time, as
-    fast as `model.fit` or faster.
+    runs of fewer than 500 steps, and convolutions on a CPU, do without it: their chunks are loops
+    in TensorFlow's own graph.
 
     Epoch-level callbacks work unchanged, and `ck.callbacks.OneCycle` too. A callback that
     wants every batch makes each step a program call of its own; a line says so. `TerminateOnNaN`

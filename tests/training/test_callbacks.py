@@ -7,7 +7,7 @@ import pytest
 
 from coursekit.base import console
 from coursekit.base.keras import keras
-from coursekit.training import fit, programs
+from coursekit.training import fit
 from coursekit.training.one_cycle import OneCycle
 
 L = keras.layers
@@ -20,12 +20,6 @@ VALID = (X[:13] + 0.1, Y[:13])
 @pytest.fixture(autouse=True)
 def _afresh():
     console._said.clear()
-
-
-@pytest.fixture
-def xla(monkeypatch):
-    """Runs of any length are compiled by XLA."""
-    monkeypatch.setattr(programs, "WORTH_COMPILING", 0)
 
 
 def linear(optimizer=None, **options):
@@ -130,7 +124,7 @@ def test_batch_logs_are_the_running_means_of_the_epoch_weighted_by_rows(xla):
     assert len(set(losses)) == 4
 
 
-def test_a_batch_hook_can_stop_the_training_at_its_step(xla):
+def test_a_batch_hook_can_stop_the_training_at_its_step(way):
     class Stop(keras.callbacks.Callback):
         def on_batch_end(self, batch, logs=None):
             self.model.stop_training = batch == 1
@@ -159,7 +153,7 @@ def test_epoch_callbacks_work_unchanged(make_callbacks, xla, capsys):
     assert "every batch" not in capsys.readouterr().out
 
 
-def test_early_stopping_stops_and_brings_the_best_weights_back(xla):
+def test_early_stopping_stops_and_brings_the_best_weights_back(way):
     model = linear(keras.optimizers.SGD(0.4))
     best = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
     history = fit(
@@ -260,7 +254,7 @@ def test_one_cycle_runs_in_the_fast_path_and_moves_rate_and_momentum(batch_size,
     assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
 
 
-def test_one_cycle_takes_the_steps_it_takes_in_model_fit(xla):
+def test_one_cycle_takes_the_steps_it_takes_in_model_fit(way):
     ours, theirs = both(lambda: [OneCycle(0.3)], epochs=8)
     assert_same(ours, theirs)
 
@@ -282,11 +276,7 @@ def diverging():
 
 
 @pytest.mark.parametrize("batch_size", [8, 10])
-@pytest.mark.parametrize("worth", [0, 10**9])
-def test_a_loss_that_is_not_finite_stops_at_its_step_and_says_so(
-    batch_size, worth, monkeypatch, capsys
-):
-    monkeypatch.setattr(programs, "WORTH_COMPILING", worth)
+def test_a_loss_that_is_not_finite_stops_at_its_step_and_says_so(batch_size, way, capsys):
     expected = []
 
     class Watch(keras.callbacks.Callback):

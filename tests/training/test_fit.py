@@ -18,19 +18,6 @@ Y_VALID = _RNG.integers(0, CLASSES, 21).astype("int32")
 SPARSE = "sparse_categorical_crossentropy"
 
 
-@pytest.fixture
-def xla(monkeypatch):
-    """Runs of any length are compiled by XLA."""
-    monkeypatch.setattr(programs, "WORTH_COMPILING", 0)
-
-
-@pytest.fixture(params=["one by one", "one program"])
-def way(request, monkeypatch):
-    """Both ways of running: a short run, and one long enough for XLA."""
-    worth = 0 if request.param == "one program" else 10**9
-    monkeypatch.setattr(programs, "WORTH_COMPILING", worth)
-
-
 def network(*extra, hidden=8, **dense):
     keras.utils.set_random_seed(3)
     return keras.Sequential(
@@ -140,7 +127,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_with_a_state_or_a_loss_of_their_own_do_as_in_model_fit(name, xla):
+def test_layers_with_a_state_or_a_loss_of_their_own_do_as_in_model_fit(name, way):
     def make():
         model = network(
             *LAYERS[name](),
@@ -328,7 +315,8 @@ def test_convolutions_stay_out_of_xla_and_are_right(xla):
     ours, *rest = trained_pair(make, x=x, valid=False)
     assert_equal(ours, *rest)
     if not tf.config.list_physical_devices("GPU"):
-        assert not ours.__dict__["_coursekit_loops"][0][-1].compiled
+        loop = ours.__dict__["_coursekit_loops"][0][-1]
+        assert (loop.compiled, loop.looped) == (False, True)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float64", "bool"])
@@ -374,7 +362,7 @@ def test_what_xla_cannot_compile_is_said_once_and_trained_all_the_same(capsys, x
     "error", [tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.AbortedError]
 )
 def test_an_error_of_running_is_not_taken_for_one_of_compiling(error, capsys, monkeypatch, xla):
-    make_loop, one_by_one = programs.Loop.__init__, []
+    make_loop, without_xla = programs.Loop.__init__, []
 
     def run(*_):
         raise error(None, None, "Out of memory while trying to allocate 596.05GiB.")
@@ -384,12 +372,13 @@ def test_an_error_of_running_is_not_taken_for_one_of_compiling(error, capsys, mo
         loop._program = run
 
     monkeypatch.setattr(programs.Loop, "__init__", make_failing_loop)
-    monkeypatch.setattr(programs.Loop, "_one_by_one", lambda *_: one_by_one.append(1))
+    for other in ("_one_by_one", "_in_graph"):
+        monkeypatch.setattr(programs.Loop, other, lambda *_: without_xla.append(1))
     model = network()
     model.compile("sgd", SPARSE)
     with pytest.raises(error, match="Out of memory"):
         fit(model, X, Y, epochs=1, verbose=0)
-    assert not one_by_one
+    assert not without_xla
     assert "cannot compile" not in capsys.readouterr().out
 
 

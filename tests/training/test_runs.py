@@ -18,12 +18,6 @@ X = np.random.default_rng(0).normal(size=(40, 5)).astype("float32")
 Y = (np.arange(40) % 3).astype("int32")
 
 
-@pytest.fixture
-def xla(monkeypatch):
-    """Runs of any length are compiled by XLA."""
-    monkeypatch.setattr(programs, "WORTH_COMPILING", 0)
-
-
 class Counted(keras.Sequential):
     """Counts how often its training step is traced."""
 
