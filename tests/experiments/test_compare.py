@@ -103,6 +103,31 @@ def test_a_best_rate_at_an_end_makes_the_list_longer_until_it_is_inside(rates):
     assert set(rates) <= set(found)
 
 
+def test_each_rate_of_a_search_begins_where_a_loop_by_hand_does():
+    made = []
+
+    def build():
+        made.append(1)
+        return net(dropout=0.5, optimizer=keras.optimizers.Nadam())
+
+    found = run({"a": build}, rates=(0.001, 0.01, 0.1), seeds=1).searched["a"]
+    assert len(made) == 3  # for the search, for the seed, and for the model that is given away
+    for rate, loss in found.items():
+        assert loss == pytest.approx(by_hand(build, SEARCH_SEED, rate=rate)["val_loss"][-1])
+
+
+def test_each_rate_of_a_search_finds_the_global_random_states_of_the_seed():
+    seen = []
+
+    class Draw(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append((np.random.random(), float(keras.random.uniform(()))))  # noqa: NPY002
+
+    run({"a": net}, rates=(0.01, 0.1, 1.0), seeds=1, callbacks=lambda: [Draw()])
+    assert len(set(seen)) == 2
+    assert len(set(seen[:-1])) == 1
+
+
 def test_data_may_follow_the_seed_the_same_for_every_variant():
     asked = []
 
