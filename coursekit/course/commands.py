@@ -18,6 +18,7 @@ _SECTIONS = {
     "class": ("base", "test"),
     "doctor": (),
 }
+_IN_THE_ROOM = {"check", "watch"}  # of the commands of `class`: on machines that only have the lab
 
 
 def sections_for(arguments: list[str]) -> tuple[str, ...]:
@@ -27,6 +28,8 @@ def sections_for(arguments: list[str]) -> tuple[str, ...]:
     ('base',)
     >>> sections_for(["test", "-k", "data"])
     ('base', 'test')
+    >>> sections_for(["class", "grade", "handed-in"]), sections_for(["class", "check"])
+    (('base', 'test'), ('base',))
     >>> sections_for(["lab", "--help"]), sections_for([]), sections_for(["doctor"])
     ((), (), ())
     """
@@ -35,4 +38,6 @@ def sections_for(arguments: list[str]) -> tuple[str, ...]:
         return ()
     if words[0] == "study" and "--scheduler" in " ".join(arguments):
         return ("base", "test")
+    if words[0] == "class" and _IN_THE_ROOM & set(words[1:2]):
+        return ("base",)
     return _SECTIONS.get(words[0], ("base",)) if words[0] in COMMANDS else ()

@@ -49,7 +49,8 @@ def test_a_folder_is_a_learner_and_the_names_of_files_do_not_matter(tmp_path):
     ("Kim Min-su (08_optimizers).ipynb", "Kim Min-su"), ("박지성_08.ipynb", "박지성"),
     ("exercise 08 lee.ipynb", "lee"), ("08_optimizers.ipynb", "08_optimizers"),
     ("09_learning_rate_schedules_08_optimizers.ipynb", "08_optimizers"),
-    ("o'neil.ipynb", "o'neil"),
+    ("o'neil.ipynb", "o'neil"), ("08_anna.ipynb", "anna"), ("hw3_anna.ipynb", "hw3_anna"),
+    ("group 4_08_optimizers_anna.ipynb", "group 4_anna"), ("이순신2_08.ipynb", "이순신2"),
 ])  # fmt: skip
 def test_a_file_at_the_top_holds_the_learners_name(tmp_path, name, learner):
     files(tmp_path, name)

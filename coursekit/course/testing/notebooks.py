@@ -44,7 +44,7 @@ def run_notebooks(
     elif on_real_data and lessons:
         _say(
             "The lessons are not run on real data: .cache/data holds no real data set. To import "
-            "one: python -m coursekit data import NAME PATH"
+            "one: COURSEKIT_DATA=.cache/data python3 -m coursekit data import NAME PATH"
         )
     if real:
         options = [f"--real-data={cache / 'data'}", *options]

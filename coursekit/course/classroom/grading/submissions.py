@@ -13,7 +13,7 @@ from coursekit.errors import ArgumentError
 _MOST_FILES = 20_000
 _MOST_BYTES = 50 * 1024**2
 _PASSED_OVER = ("__MACOSX", ".ipynb_checkpoints", "__pycache__")
-_EXERCISE_IN_NAME = re.compile(r"(?:exercises?[_\- ]*)?\d{1,2}(?:_[a-z0-9]+)*", re.I)
+_NUMBER_IN_NAME = re.compile(r"(?<![^\W_])(?:exercises?[_\- ]*)?\d{1,2}(?![^\W_])", re.I)
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def _learner(file: PurePosixPath, names: tuple[str, ...]) -> str:
     stem = file.stem
     for name in sorted(names, key=len, reverse=True):
         if name in stem:
-            rest = stem.replace(name, " ", 1)
+            parts = stem.split(name, 1)
             break
     else:
-        rest = _EXERCISE_IN_NAME.sub(" ", stem, count=1)
-    return rest.strip(" _-.()") or stem
+        parts = _NUMBER_IN_NAME.split(stem, maxsplit=1)
+    return "_".join(filter(None, (part.strip(" _-.()") for part in parts))) or stem
