@@ -78,6 +78,9 @@ def add_gradient_norms(tasks: TaskList) -> None:
             "`tf.linalg.global_norm(group)` is the root of the sum of all squares in a list.",
         ),
         mistakes={
+            "Every norm is 0: the tape does not see the model. Call `model(x)` inside the `with` "
+            "block; `predict` and NumPy leave no trace.":
+                lambda m, x, y: [0.0] * len(with_weights(m)),
             "There is a number for each layer; those without weights have none.": _for_every_layer,
             "There is one number for each kernel and each bias; those of a layer belong together.":
                 lambda m, x, y: [_norm([part]) for parts in _gradients(m, x, y) for part in parts],

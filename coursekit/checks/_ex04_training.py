@@ -96,7 +96,8 @@ BACKWARD: Mistakes = {
     "Your gradient for x treats mean and variance as constants. They depend on every sample of "
     "the batch: two terms are missing.": _but(mean=_none, hat_mean=_none),
     "In your gradient for x the mean of the gradient over the batch is missing.": _but(mean=_none),
-    "In your gradient for x the term with x̂ is missing: the variance depends on x, too.":
+    "In your gradient for x the term with x̂ is missing, or always 0 (a mean of products is no "
+    "product of means): the variance depends on x, too.":
         _but(hat_mean=_none),
     "In your gradient for x `gamma` is missing.": lambda d, x, g, e: _gradients(d, x, 1.0, e),
     "In your gradient for x you divide by the variance; divide by the root of it (with "

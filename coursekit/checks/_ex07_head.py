@@ -77,7 +77,10 @@ def _model(answer: Any, encoder: Any, n_classes: int, frozen: bool, x: np.ndarra
             f"For n_classes={n_classes} and {len(x)} images the output has shape {out.shape}."
         )
     if (out < 0).any() or not np.allclose(out.sum(axis=1), 1, atol=1e-4):
-        raise Wrong("The outputs are no class probabilities: no row may be negative or miss sum 1.")
+        raise Wrong(
+            "The outputs are no class probabilities: no number may be negative, and every row must "
+            "add up to 1."
+        )
     return model
 
 

@@ -133,9 +133,10 @@ def _require_patches(mask: np.ndarray, patch: int, share: float) -> None:
             "The number of hidden patches differs from image to image: every image must have the "
             "same number. Rank random numbers in place of comparing them with `share`."
         )
+    near = abs(counts[0] - share * across**2) < 1
     raise Wrong(
         f"With {across}×{across} patches and share={share} you hide {counts[0]:g} in each image; "
-        "`round` the product."
+        + ("`round` the product." if near else "does every row choose patches of its own?")
     )
 
 

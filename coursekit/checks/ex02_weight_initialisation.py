@@ -140,7 +140,8 @@ def simulated_scale(activation):
 
 function(
     TASKS, simulated_scale, title="The scale of any activation", rtol=0.02,
-    cases=[(relu,), (leaky_relu,), (np.tanh,), (sigmoid,), (shrink,)],
+    cases=[(relu,), (leaky_relu,), (sigmoid,)],
+    edges={"For an activation whose mean is 0 it goes wrong.": [(np.tanh,), (shrink,)]},
     hints=(
         "Four steps: draw a million standard normal numbers, send them through the activation, "
         "take the mean of the squares, and ask what brings it back to 1.",
@@ -155,6 +156,8 @@ function(
             lambda f: _moment(f) ** -0.5,
         "You average absolute outputs; squares come first, then the mean.":
             lambda f: 1 / _moment(f, np.abs),
+        "You square the mean; take the mean of the squares.":
+            lambda f: 1 / _moment(f, np.asarray) ** 2,
         "Your numbers lie evenly between 0 and 1; draw standard normal ones.":
             lambda f: 1 / np.mean(f(np.linspace(0, 1, 10_001)) ** 2),
     },

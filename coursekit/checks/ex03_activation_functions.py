@@ -47,7 +47,7 @@ def _activation(
         except FloatingPointError as error:
             raise Wrong(
                 "Right for moderate z, but for |z| up to 1000 there is trouble on the way "
-                f"({error}). A branch of `np.where` that is thrown away is computed, too."
+                f"({error}). This holds for a branch of `np.where` that is thrown away, too."
             ) from None
 
     check.__name__ = check.__qualname__ = right.__name__
@@ -62,7 +62,8 @@ def leaky_relu(z, negative_slope):
 _activation(
     leaky_relu, "LeakyReLU", settings=(0.07, 0.35, 0.6, 0.0, 1.0),
     hints=(
-        "Two lines meet at 0: one through z, one with a smaller slope. The larger of them counts.",
+        "Two lines meet at 0: one is z itself, the other has a smaller slope. The larger value "
+        "counts.",
         "`np.maximum` compares two arrays element by element.",
     ),
     mistakes={
@@ -153,7 +154,7 @@ _activation(
         "You divide by 2 inside erf, not by its root.": lambda z: z * special.ndtr(z / 2**0.5),
         "The root of 2 belongs inside erf.": lambda z: z * (1 + special.erf(z) / 2**0.5) / 2,
         "The factor ½ is missing.": lambda z: 2 * gelu(z),
-        "The 1 under the bracket is missing.": lambda z: gelu(z) - z / 2,
+        "The 1 inside the bracket is missing.": lambda z: gelu(z) - z / 2,
         "The ½ acts on a part only: a bracket is missing.": lambda z: gelu(z) + z / 2,
     },
 )  # fmt: skip

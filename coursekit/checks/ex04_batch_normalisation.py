@@ -30,8 +30,8 @@ function(
     hints=(
         "`x.mean(axis=0)` goes through the samples and leaves one number for each column; "
         "`x.var(axis=0)` likewise.",
-        "Four lines for four equations. NumPy stretches a row of numbers over all samples by "
-        "itself, so no loop is needed.",
+        "One line each for mean, variance, x̂ and y. NumPy stretches a row of numbers over all "
+        "samples by itself, so no loop is needed.",
         "`np.sqrt` gets variance and `epsilon` together.",
     ),
     edges={
@@ -86,7 +86,7 @@ def _with_averages() -> list[tuple[Any, ...]]:
 function(
     TASKS, predict, title="Forward, at prediction", cases=_with_averages, read=array,
     hints=(
-        "The same four equations, but mean and variance are given. Nothing is measured on `x`.",
+        "The same two equations, but mean and variance are given. Nothing is measured on `x`.",
         "A batch of one image must get the same answer as that image among others.",
     ),
     edges={"For a single sample it goes wrong.":

@@ -252,8 +252,8 @@ TASKS.task(
         "Inside `with tf.GradientTape() as tape:` compute the loss from `model(x, training=True)`. "
         "After the block, `tape.gradient(loss, model.trainable_variables)` is a list of gradients.",
         "`tf.linalg.global_norm(gradients)` is the norm to log. `tf.clip_by_global_norm(gradients, "
-        "limit)` returns two things: the list of clipped gradients, and that norm again.",
-        "`optimizer.apply_gradients(zip(gradients, model.trainable_variables))` makes the update. "
+        "limit)` returns `clipped`, the list of clipped gradients, and that norm again.",
+        "`optimizer.apply_gradients(zip(clipped, model.trainable_variables))` makes the update. "
         "Use TensorFlow functions, not NumPy's, and return tensors as they are.",
     ),
     right=steps.stepping(),

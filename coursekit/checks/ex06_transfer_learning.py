@@ -33,7 +33,7 @@ TASKS = TaskList(6, "Transfer learning")
     hints=(
         "Two lines make a copy: one for the structure, one for the weights. Then go through the "
         "layers of the copy, not of the original.",
-        "`keras.clone_model` and `set_weights`. The layers that count: `[layer for layer in "
+        "`keras.models.clone_model` and `set_weights`. The layers that count: `[layer for layer in "
         "copy.layers if layer.weights]`.",
         "`layer.trainable` is False for the first `n_frozen` of them, and True for the others.",
     ),

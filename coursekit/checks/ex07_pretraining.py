@@ -63,15 +63,15 @@ function(
             lambda o, c, p: relative_error(o, c, o),
         "Your mean is one number for all pixels; the mean image has one for each pixel.":
             lambda o, c, p: _squares(c, o) / _squares(p.mean(), o),
-        "You compare with the median image; the mean image is asked.":
+        "You compare with the median image; the mean image is asked for.":
             lambda o, c, p: _squares(c, o) / _squares(np.median(p, axis=0), o),
         "That is the fraction upside down: 1 would be no better than the mean image, and your "
         "number grows for a better copy.": lambda o, c, p: 1 / relative_error(o, c, p),
         "That is the copies' own error; it is not divided by the mean image's.":
             lambda o, c, p: _squares(c, o),
-        "You compare absolute errors; squared ones are asked.":
+        "You compare absolute errors; squared ones are asked for.":
             lambda o, c, p: np.mean(np.abs(c - o)) / np.mean(np.abs(p.mean(axis=0) - o)),
-        "You compare roots of the errors; mean squared errors are asked.":
+        "You compare roots of the errors; mean squared errors are asked for.":
             lambda o, c, p: np.sqrt(relative_error(o, c, p)),
         "You average a fraction for each image; one error over all images is divided by the "
         "other.": _mean_of_ratios,
@@ -79,7 +79,7 @@ function(
             lambda o, c, p: _squares(p.mean(axis=0), c) / _squares(p.mean(axis=0), o),
         "The yardstick is how far the pool lies from its own mean image; measure how far the "
         "originals do.": lambda o, c, p: _squares(c, o) / _squares(p.mean(axis=0), p),
-        "You subtract the error from 1; the plain fraction is asked.":
+        "You subtract the error from 1; the plain fraction is asked for.":
             lambda o, c, p: 1 - relative_error(o, c, p),
     },
 )  # fmt: skip
@@ -150,11 +150,11 @@ function(
             lambda g, i, m: hidden_error(g, i, ~m),
         "You divide by the number of all pixels; the mean goes over the hidden ones.":
             lambda g, i, m: np.mean(np.square(g - i) * m),
-        "That is the sum of the squares; their mean is asked.":
+        "That is the sum of the squares; their mean is asked for.":
             lambda g, i, m: np.square(g - i)[m].sum(),
         "You average the images' own errors; images with more hidden pixels must count for more.":
             _own_error,
-        "Absolute errors; squared ones are asked.": lambda g, i, m: np.abs(g - i)[m].mean(),
+        "Absolute errors; squared ones are asked for.": lambda g, i, m: np.abs(g - i)[m].mean(),
         "That is the root of the mean squared error; leave it squared.":
             lambda g, i, m: np.sqrt(hidden_error(g, i, m)),
         "You square the mean of the errors; take the mean of the squares.":
@@ -177,7 +177,8 @@ TASKS.task(
             headed(learns=lambda frozen: True),
         "With frozen=False only 2 of 6 arrays of weights are trainable.":
             headed(learns=lambda frozen: False),
-        "The outputs are no class probabilities: no row may be negative or miss sum 1.":
+        "The outputs are no class probabilities: no number may be negative, and every row must "
+        "add up to 1.":
             headed(activation=None),
     },
 )(with_head)  # fmt: skip

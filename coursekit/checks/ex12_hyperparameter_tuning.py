@@ -67,8 +67,9 @@ _SAMPLED: dict[str, of.Sampler] = {
     | {reason: partial(of.coarse_to_fine, sample=sampler) for reason, sampler in _SAMPLED.items()},
     hints=(
         "A loop over the stages. In each: note the range, draw n values, call `loss` once each.",
-        "Keep pairs (loss, value) of the stage; sorted, the best n // 4 come first. Their smallest "
-        "and largest value are the next `low` and `high`.",
+        "Keep pairs (loss, value) of the stage, with infinity for a loss of NaN; sorted, the best "
+        "n // 4 come first. Half their smallest and twice their largest value, cut to the range of "
+        "this stage, are the next `low` and `high`.",
         "Keep the pairs of all stages too: the best of all is the pair with the lowest loss.",
     ),
 )
@@ -275,8 +276,8 @@ def honest_search(answer: Any) -> dict[str, Any]:
             here + "the validation score": number(got[1], "Your validation score"),
             here + "the test score": number(got[2], "Your test score"),
         }
-    by_training, _, by_test, once = np.all(ways, axis=0)
-    if by_training:
+    by_training, by_valid, by_test, once = np.all(ways, axis=0)
+    if by_training and not by_valid:
         raise Wrong(_BY_TRAINING)
     if not once:
         raise Wrong(_BY_TEST if by_test else _LOOKS)

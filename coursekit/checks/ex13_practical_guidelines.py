@@ -89,7 +89,7 @@ def one_batch_loss(answer: Any) -> dict[str, Any]:
         "Go through the order of the lesson: pairs of images and labels, size of the inputs, loss "
         "before training, one batch, learning rate.",
         "Count how often a softmax is applied. And does sorting keep an image's label in its row?",
-        "Rates between 0.001 and 0.1 suit SGD with momentum in a net like this.",
+        "Rates between 0.01 and 0.1 suit SGD with momentum in a net like this.",
     ),
 )  # fmt: skip
 def cure(answer: Any) -> None:

@@ -215,8 +215,8 @@ function(
         "What counts is how far a weight is from 0, whatever its sign. `np.argsort` of the "
         "absolute values gives the order, flattened with `axis=None`.",
         "Copy the kernel first; `copy.flat[places] = 0` then sets the places of the flat order.",
-        "`np.sort` of the absolute values gives a threshold instead of an order; mind a share of "
-        "0.",
+        "`np.sort` of the absolute values gives a threshold instead of an order; mind shares of "
+        "0 and 1.",
     ),
     mistakes={
         "You remove the lowest weights, the most negative ones; the smallest are those nearest to "

@@ -198,8 +198,8 @@ ex.gradient_norms(gradient_norms)
 # must the weights have, so that the next layer's pre-activations have variance 1 **again**?
 #
 # A sum of $n$ independent products $w_i x_i$, with weights of mean 0, has the variance $n \cdot
-# \mathrm{Var}(w) \cdot \mathrm{E}[x^2]$. Find $\mathrm{E}[x^2]$ by simulation: a million draws are
-# enough. The check allows for 3%.
+# \mathrm{Var}(w) \cdot \mathrm{E}[x^2]$. Here $x = f(z)$: find $\mathrm{E}[f(z)^2]$ by simulation. A million draws
+# are enough; the check allows for 3%.
 #
 # | symbol | argument | meaning |
 # |---|---|---|
@@ -262,7 +262,7 @@ else:
 # each.)
 #
 # **Predict first:** which of the two bad starts has gradients that are too small, and which one
-# learns worse?
+# ends with a loss above that of guessing?
 
 # %%
 n = lab.pick(quick=2_000, standard=10_000, full=55_000)

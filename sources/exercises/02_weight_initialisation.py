@@ -184,7 +184,8 @@ else:
 #
 # ### Task 4: the scale of any activation
 #
-# A scale makes up for what the activation takes away. Let the pre-activations $z$ of a layer have mean
+# In exercise 01 you found the std that an activation needs; its scale is $n_\text{in}$ times the square of
+# that. Let the pre-activations $z$ of a layer have mean
 # 0 and variance 1. After the activation $f$ the **mean square** is $\mathrm{E}[f(z)^2]$, and the next
 # layer's pre-activations have the variance
 #
@@ -325,7 +326,7 @@ ex.repair(repair)
 # %% [markdown]
 # See what it is worth. The net learns handwritten digits twice: first as it was found, then again after
 # your repair. Watch the number of different units in the first layer, counted by your own function, and
-# the accuracy. **Predict first:** how many units are there after the first training?
+# the accuracy. **Predict first:** how many different units are there after the first training?
 
 # %%
 n, epochs = lab.pick(quick=(3_000, 4), standard=(10_000, 5), full=(55_000, 5))

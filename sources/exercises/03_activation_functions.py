@@ -286,7 +286,7 @@ ex.rrelu(MyRReLU)
 #
 # ### Task 10: count the dead units
 #
-# All images do not fit into memory at once, so you get a layer's ReLU outputs **batch by batch**: a list of
+# Not all images fit into memory at once, so you get a layer's ReLU outputs **batch by batch**: a list of
 # arrays, each of shape (samples, units). A unit is dead if its output is 0 for every sample of **every**
 # batch. Return how many units are dead, one whole number.
 #

@@ -182,10 +182,10 @@ ex.predict(predict)
 # %%
 if all(ex.is_correct(name) for name in ("batch_norm", "moving_averages", "predict")):
     draw = np.random.default_rng(42)
-    batches = [draw.normal(3, 2, size=(64, 5)) for _ in range(500)]
+    batches = [draw.normal(3, 2, size=(64, 5)) for _ in range(1000)]
     one, zero, test = np.ones(5), np.zeros(5), draw.normal(3, 2, size=(2000, 5))
     in_training = batch_norm(test, one, zero, 1e-3)
-    numbers = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+    numbers = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 
     def gap(n, momentum):
         averages = moving_averages(batches[:n], momentum)

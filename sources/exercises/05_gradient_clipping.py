@@ -236,7 +236,7 @@ ex.train_step(train_step)
 # $$c \leftarrow \sqrt{c \cdot \operatorname{median}(\text{norms logged with } c)},$$
 #
 # until about half of the steps are clipped. The median comes from your `choose_threshold`. **Predict
-# first:** from a limit of 0.05, how many short runs does it take to find one that agrees with its own log?
+# first:** from a limit of 0.05, how many short runs does it take to find a limit that agrees with its own log?
 
 # %%
 T = 20
@@ -302,8 +302,8 @@ else:
 
 # %% [markdown]
 # (One seed: a demonstration, no comparison.) The table should end near 50%. What does "clip only the
-# spikes" do? Take the limit that a share of 0.01 exceeds in the last log. And what does three times the
-# limit do? The lesson's rule ends there: try a third of it and three times it.
+# spikes" do? Take the limit that a share of 0.01 exceeds in the last log. And a third of
+# the limit, and three times the limit? With these the lesson's rule ends.
 #
 # ## If you have time
 #

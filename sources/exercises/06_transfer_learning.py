@@ -163,8 +163,8 @@ ex.two_phases(two_phases)
 # - a column is good enough if its mean is at least the largest mean minus this standard error;
 # - return the **largest** $k$ that is good enough: the more layers are reused, the fewer there are to train.
 #
-# For example, with two seeds and `[[0.70, 0.80, 0.78], [0.72, 0.84, 0.82]]` the best mean is 0.82, its
-# standard error 0.02, and 0.80 is good enough: the answer is 2.
+# For example, with two seeds and `[[0.70, 0.80, 0.79], [0.72, 0.84, 0.82]]` the best mean is 0.82, its
+# standard error 0.02, and 0.805 is good enough: the answer is 2.
 
 
 # %% tags=["task:choose_k"]
@@ -185,7 +185,8 @@ ex.choose_k(choose_k)
 # ### See it at work
 #
 # A small CNN learns eight classes; then your functions reuse $k$ of its layers for the other two
-# classes, of which there are 40 labels. First a watch over model A, then the choice of $k$.
+# classes, of which there are 40 labels. First a watch: B must leave A alone when it works
+# on a copy of A, and it moves the layers of any model with which it shares them. Then the choice of $k$.
 
 # %%
 n, epochs_a, n_seeds = lab.pick(quick=(4_000, 6, 2), standard=(10_000, 8, 4), full=(40_000, 10, 6))
@@ -273,7 +274,7 @@ else:
 
 # %% [markdown]
 # The validation set has many more labels than the 40 you train with. Would your rule choose the same $k$
-# from 20 validation images? Take `x_valid[:20]` and other seeds, and see how often the choice changes.
+# from 20 validation images? Take `x_valid[:20]`, `y_valid[:20]` and other seeds, and see how often the choice changes.
 #
 # ## If you have time
 #

@@ -365,7 +365,7 @@ else:
     print("For this training solve at least one of the tasks 1, 2, 5, 6 and 7.")
 
 # %% [markdown]
-# Momentum, Nesterov and RMSProp differ from Keras only by rounding, in the seventh decimal. Adam and AdamW differ in the
+# Momentum, Nesterov and RMSProp differ from Keras by rounding at most, in the seventh decimal. Adam and AdamW differ in the
 # second: not by rounding, as their twin with Keras' ε shows, but by where ε stands. Keras adds it to $\sqrt v$ before the
 # correction, as if ε were $\varepsilon / \sqrt{1 - \beta_2^t}$; the sixth entry is your `adam` with that. In the first
 # steps $\varepsilon / \sqrt{1 - \beta_2^t}$ is up to thirty times ε, and the weights of pixels that are nearly always the

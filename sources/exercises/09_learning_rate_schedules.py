@@ -342,8 +342,8 @@ def range_test(model, x, y, min_lr, max_lr, batch_size):
 ex.range_test(range_test)
 
 # %% [markdown]
-# Try it on 1,797 real handwritten digits of 8 × 8 pixels. At which rate is the loss lowest, just
-# before it blows up? A good constant rate lies well below, where the loss has fallen by half.
+# Try it on 1,797 real handwritten digits of 8 × 8 pixels. Where is the trough,
+# in which the loss lies in the lower half of its fall? Lesson 09 suggests half of the trough's middle.
 
 # %%
 x_digits, y_digits = load_digits(return_X_y=True)
@@ -382,7 +382,7 @@ if ex.is_correct("range_test"):
 
 # %%
 class SGDWithLiveMomentum(keras.optimizers.SGD):
-    """SGD with momentum that can change while training: assign to `live_momentum`."""
+    """SGD with momentum that can change while training, by `live_momentum.assign(value)`."""
 
     def __init__(self, learning_rate=0.01, momentum=0.9, **kwargs):
         super().__init__(learning_rate, momentum=momentum, **kwargs)

@@ -303,7 +303,7 @@ else:
     print("For this part solve tasks 4, 5 and 6.")
 
 # %% [markdown]
-# No measure is perfect: some photographs look like a digit to every subnet that the masks leave.
+# (One net and one seed.) No measure is perfect: some photographs look like a digit to every subnet that the masks leave.
 #
 # ## If you have time
 #

@@ -244,7 +244,7 @@ if ex.is_correct("coarse_to_fine"):
     ck.show(
         fig,
         alt="Validation loss against learning rate for the trials of three stages, each stage in a "
-        "narrower band; a cross is a training that diverged.",
+        "narrower band" + "; a cross is a training that diverged." * any(np.isnan(loss) for _, loss in trials),
     )
     for low, high in ranges:
         print(f"searched {low:.2g} to {high:.2g}: a factor of {high / low:.3g}")

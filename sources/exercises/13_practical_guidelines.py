@@ -82,7 +82,10 @@ ex.choices(choices)
 # **Predict first:** which rows of the table does `ck.recommend` change, and what is left for afterwards?
 
 # %%
-print(ck.recommend((28, 28), 10, hidden=20, needs=("latency", "uncertainty")))
+usual = ck.recommend((28, 28), 10, hidden=20).choices
+advice = ck.recommend((28, 28), 10, hidden=20, needs=("latency", "uncertainty"))
+print(advice)
+print("changed or added:", ", ".join(row.what for row in advice.choices if row not in usual))
 
 # %% [markdown]
 # ## Part 2: Before you train, and when it does not learn
@@ -116,7 +119,7 @@ ex.standardise(standardise)
 #
 # Can this net learn 32 rows by heart? Train the compiled `model` for `steps` steps, each on the first 32
 # rows of `x` and `y`; then measure the loss on these rows, without dropout; then put the weights back as they
-# were, so that the check spoils nothing. Return the loss, one number. (All nets here end in a softmax and
+# were, so that the net is as before. (The optimizer's momentum has moved; that is allowed here.) Return the loss, one number. (All nets here end in a softmax and
 # have whole numbers as labels, so the loss is the sparse categorical cross-entropy.)
 
 

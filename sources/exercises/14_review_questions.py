@@ -262,11 +262,11 @@ for name, scale in {"relu": 2, "swish": 2, "selu": 1, "tanh": 1}.items():
         signal = np.asarray(keras.activations.get(name)(signal @ weights))
         spread_of[name].append(signal.std())
 ck.show(ck.plotting.lines(
-    spread_of, title="Sixty plain layers: only SELU's signal stays", log="y",
+    spread_of, title="Sixty plain layers: only SELU keeps a standard deviation of 1", log="y",
     xlabel="layer", ylabel="standard deviation of the outputs"))  # fmt: skip
 
 # %% [markdown]
-# Look at Swish: with He's weights it lets less through than ReLU, about half of a small signal in each
+# Look at Swish: with He's weights it lets less through than ReLU, about 0.7 of a small signal in each
 # layer, and after sixty *plain* layers nothing is left. Why is it the answer to `deep` all the same?
 # Because batch normalisation, which that case has, brings each layer back to a standard deviation of 1.
 #
@@ -356,7 +356,7 @@ ex.sparse_ways(sparse_ways)
 
 # %% [markdown]
 # Write way *c*: return a **copy** of a kernel in which the given share of all weights, those nearest to
-# 0, are 0. `share` lies between 0 and 1; round to a whole number of weights. For example,
+# 0, are 0. `share` goes from 0 to 1, both included; round to a whole number of weights. For example,
 # `prune([[3., -1.], [2., -4.]], 0.5)` for an array is `[[3., 0.], [0., -4.]]`.
 
 
@@ -400,7 +400,7 @@ if ex.is_correct("prune"):
                              title="ℓ1 makes a net sparse", xlabel="weights below 0.001 (%)"))  # fmt: skip
     ck.show(ck.plotting.lines(
         {"without a penalty": accuracies}, 100 * shares, xlabel="weights set to 0 (%)",
-        title=f"With half of its weights the net is right in {accuracies[5]:.0%}",
+        title=f"With half of its weights the net is right on {accuracies[5]:.0%}",
         ylabel="validation accuracy"))  # fmt: skip
 else:
     print("This experiment waits for the task prune.")

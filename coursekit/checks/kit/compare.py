@@ -97,8 +97,9 @@ def _require_no_memory(answer: Any, right: Any, case: tuple[Any, ...], first: An
     if not loosely_equal(call(answer, *case), first, rtol):
         called = call_text(answer, case, parameters(right, len(case)))
         raise Wrong(
-            f"Called twice with the same arguments, {called} gives two results. What does it keep "
-            "between calls: a global, or a default such as `out=[]`?"
+            f"Called twice with the same arguments, {called} gives two results. Does it keep "
+            "something between calls (a global, a default such as `out=[]`), or do its random "
+            "numbers differ too much from call to call? Then draw more of them."
         )
 
 
