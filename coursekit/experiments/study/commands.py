@@ -1,7 +1,9 @@
-"""`python -m coursekit study run` and `study report`."""
+"""`python -m coursekit study run`, `study pace` and `study report`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,18 +19,18 @@ _Out = Annotated[
 _Profile = Annotated[
     str | None, typer.Option("--profile", help="quick, standard or full.", show_default=False)
 ]
+_Workers = Annotated[int | None, typer.Option("--workers", help="Local processes; 2 by default.")]
+_Variants = Annotated[
+    str | None, typer.Option("--variants", help="Names with commas between; all by default.")
+]
 
 
 @app.command("run")
 def run_command(
-    variants: Annotated[
-        str | None, typer.Option("--variants", help="Names with commas between; all by default.")
-    ] = None,
+    variants: _Variants = None,
     seeds: Annotated[int, typer.Option("--seeds", help="How many seeds.")] = 5,
     profile: _Profile = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", help="Local processes; 2 by default.")
-    ] = None,
+    workers: _Workers = None,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")
     ] = None,
@@ -39,7 +41,7 @@ def run_command(
     from coursekit.experiments.study import runner
 
     out = out or runner.DEFAULT_FOLDER / current_profile(profile)
-    try:
+    with _interrupts_told():
         runs = runner.run(
             variants=variants,
             seeds=seeds,
@@ -48,14 +50,40 @@ def run_command(
             scheduler=scheduler,
             out=out,
         )
-    except KeyboardInterrupt:
-        typer.echo(
-            "\ncoursekit: interrupted; what is done is kept, and the same command goes on from "
-            "there.",
-            err=True,
-        )
-        raise SystemExit(130) from None
     typer.echo(f"All {len(runs)} runs are done; next: python -m coursekit study report --out {out}")
+
+
+@app.command("pace")
+def pace_command(
+    variants: _Variants = None,
+    times: Annotated[int, typer.Option("--times", help="How often to measure each variant.")] = 3,
+    epochs: Annotated[
+        int, typer.Option("--epochs", help="Epochs of each time; the first does not count.")
+    ] = 4,
+    profile: _Profile = None,
+    workers: _Workers = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Forget what was measured, and measure anew.")
+    ] = False,
+    out: _Out = None,
+) -> None:
+    """Measure each variant's seconds per epoch; the machine must do nothing else meanwhile."""
+    from coursekit.experiments.study.pacing import describe_pace, pace
+    from coursekit.experiments.study.reporting import study_folder
+
+    with _interrupts_told(" without --again" if again else ""):
+        measured = pace(
+            variants=variants,
+            times=times,
+            epochs=epochs,
+            profile=profile,
+            workers=workers,
+            again=again,
+            out=out,
+        )
+    typer.echo(describe_pace(measured))
+    folder = study_folder(out, profile)
+    typer.echo(f"The report uses them; next: python -m coursekit study report --out {folder}")
 
 
 @app.command("report")
@@ -76,3 +104,16 @@ def report_command(
     if summary is not None:
         found.save_summary(summary)
         typer.echo(f"written: {summary}")
+
+
+@contextmanager
+def _interrupts_told(but: str = "") -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\ncoursekit: interrupted; what is done is kept, and the same command{but} goes on "
+            "from there.",
+            err=True,
+        )
+        raise SystemExit(130) from None

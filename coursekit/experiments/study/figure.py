@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coursekit.display import plotting
+from coursekit.experiments.study.costs import finished, is_measured_apart, paces
 from coursekit.experiments.study.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ def learning_curves(summary: dict[str, Any]) -> Figure:
 
     A line is the mean over seeds, its band one standard deviation either way. Seeds stop at
     different epochs; a line ends where the first of them stops, so that it is always a mean of
-    all. The dot is the mean best epoch, where that lies on the line.
+    all. The dot is the mean best epoch, where that lies on the line. Where the seconds are measured
+    apart, the line is drawn at their median, and a bar through the dot goes from the lowest to the
+    highest measurement.
     """
     import matplotlib.pyplot as plt
 
@@ -31,12 +34,21 @@ def learning_curves(summary: dict[str, Any]) -> Figure:
         if curves is None:
             continue
         epochs = np.arange(1, curves.shape[1] + 1)
-        best = float(np.mean([run["best_epoch"] for run in _finished(found)]))
+        best = float(np.mean([run["best_epoch"] for run in finished(found)]))
         _draw(over_epochs, epochs, curves, name, order.index(name), best)
-        pace = [run["seconds_per_epoch"] for run in _finished(found) if run["seconds_per_epoch"]]
-        if pace:
-            seconds = float(np.mean(pace))
-            _draw(over_seconds, epochs * seconds, curves, name, order.index(name), best * seconds)
+        if pace := paces(found):
+            apart = is_measured_apart(found)
+            seconds = float(np.median(pace) if apart else np.mean(pace))
+            x, ends = epochs * seconds, (min(pace) / seconds, max(pace) / seconds)
+            _draw(
+                over_seconds,
+                x,
+                curves,
+                name,
+                order.index(name),
+                best * seconds,
+                ends if apart else None,
+            )
     over_epochs.set(xlabel="epoch", ylabel="validation accuracy (%)")
     over_epochs.set_title(_finding(summary))
     over_epochs.xaxis.get_major_locator().set_params(integer=True)
@@ -66,19 +78,23 @@ def describe_curves(summary: dict[str, Any]) -> str:
     )
 
 
-def _finished(found: dict[str, Any]) -> list[dict[str, Any]]:
-    return [run for run in found["runs"] if run["validation_accuracy"] is not None]
-
-
 def _curves(found: dict[str, Any]) -> np.ndarray | None:
-    curves = [run["curve"] for run in _finished(found)]
+    curves = [run["curve"] for run in finished(found)]
     shortest = min((len(curve) for curve in curves), default=0)
     if not shortest:
         return None
     return np.array([curve[:shortest] for curve in curves], dtype=float)
 
 
-def _draw(ax: Axes, x: np.ndarray, curves: np.ndarray, name: str, i: int, best: float) -> None:
+def _draw(
+    ax: Axes,
+    x: np.ndarray,
+    curves: np.ndarray,
+    name: str,
+    i: int,
+    best: float,
+    ends: tuple[float, float] | None = None,
+) -> None:
     mean = 100 * curves.mean(axis=0)
     if len(curves) > 1:
         spread = 100 * curves.std(axis=0, ddof=1)
@@ -86,15 +102,17 @@ def _draw(ax: Axes, x: np.ndarray, curves: np.ndarray, name: str, i: int, best: 
         ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.18, linewidth=0)
     ax.plot(x, mean, label=name, **plotting.line_kw(i))
     if x[0] <= best <= x[-1]:
-        marker = plotting.MARKERS[i]
-        ax.plot(best, np.interp(best, x, mean), marker, color=plotting.COLORS[i], markersize=6)
+        there, color = np.interp(best, x, mean), plotting.COLORS[i]
+        ax.plot(best, there, plotting.MARKERS[i], color=color, markersize=6)
+        if ends is not None:
+            ax.hlines(there, best * ends[0], best * ends[1], color=color)
 
 
 def _finding(summary: dict[str, Any]) -> str:
     means = {
-        name: float(np.mean([run["validation_accuracy"] for run in _finished(found)]))
+        name: float(np.mean([run["validation_accuracy"] for run in finished(found)]))
         for name, found in summary["variants"].items()
-        if _finished(found)
+        if finished(found)
     }
     if len(means) < 2:
         return "Learning curve"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,6 +69,11 @@ class Job:
             return self.budget.search_epochs
         variant = VARIANTS[self.variant]
         return variant.cycles * self.budget.cycle_epochs if variant.cycle else self.budget.epochs
+
+    @property
+    def steps(self) -> int:
+        """Steps of one epoch, the last partial batch included."""
+        return math.ceil(self.data.n_train / VARIANTS[self.variant].batch_size)
 
     def config(self) -> dict[str, Any]:
         """Return all that decides the result; a record counts only if its own is equal."""

@@ -68,6 +68,8 @@ class StudyProgress:
 
 
 def _outcome(record: dict[str, Any]) -> str:
+    if record["kind"] == "pace":
+        return f"{record['seconds_per_epoch']:.2f} s an epoch"
     accuracy = record["validation_accuracy"]
     if accuracy is None:
         return "diverged"

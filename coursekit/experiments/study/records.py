@@ -1,4 +1,4 @@
-"""The study's memory on disk: one JSON file per trial or run, whole or not there at all.
+"""The study's memory on disk: one JSON file per trial, run or measured pace, whole or not at all.
 
 A study's folder holds `records/NAME.json`, `study.json` (what was asked for) and the lock of the
 study that works there.
@@ -19,9 +19,11 @@ from coursekit.errors import DataError
 from coursekit.experiments.study.jobs import Job, StudyError
 
 FORMAT = 1
-_REQUIRED = (
-    *("kind", "variant", "revision", "seed", "learning_rate", "profile", "budget", "data"),
-    *("history", "best_epoch", "validation_loss", "validation_accuracy"),
+_REQUIRED = ("kind", "variant", "revision", "seed", "learning_rate", "profile", "budget", "data")
+_REQUIRED_OF_A_TRAINING = ("history", "best_epoch", "validation_loss", "validation_accuracy")
+_REQUIRED_OF_A_PACE = (
+    *("epochs", "workers", "threads"),
+    *("epoch_seconds", "seconds_per_epoch", "steps_per_second"),
 )
 
 
@@ -103,6 +105,17 @@ class Store:
         self._write(self.records / f"{job.key}.json", record)
         return _finite(record)
 
+    def forget(self, kind: str, variant: str) -> None:
+        """Delete the variant's records of one kind.
+
+        Raises StudyError when one cannot be deleted.
+        """
+        for path in self.records.glob(f"{kind}-{variant}-*.json"):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StudyError(f"{path} cannot be deleted: {_reason(error)}.") from None
+
     def remember(self, variants: Iterable[str], seeds: Iterable[int]) -> None:
         """Add variants and seeds to the list of what was asked for."""
         before = self.asked()
@@ -120,7 +133,9 @@ class Store:
 
     def _read(self, path: Path) -> dict[str, Any]:
         record = read_record(path)
-        missing = [name for name in _REQUIRED if name not in record]
+        pace = record.get("kind") == "pace"
+        required = (*_REQUIRED, *(_REQUIRED_OF_A_PACE if pace else _REQUIRED_OF_A_TRAINING))
+        missing = [name for name in required if name not in record]
         if missing:
             raise DamagedRecordError(f"{path.name} lacks {', '.join(missing)}")
         return record
@@ -133,6 +148,27 @@ class Store:
                 f"{path} cannot be written: {_reason(error)}; what is done is kept. Mend that, "
                 "and the same command goes on from there."
             ) from None
+
+
+class Found:
+    """What a folder held at the start; each job claims its own record."""
+
+    def __init__(self, store: Store):
+        self.whole, self._damaged = store.load()
+
+    def claim(self, job: Job) -> tuple[dict[str, Any] | None, str]:
+        """Return the job's record, or None with what is wrong with the one under its name.
+
+        "" where there is none. What has been claimed is not told again.
+        """
+        told = self._damaged.pop(job.key, "")
+        record = self.whole.pop(job.key, None)
+        if record is None:
+            return None, told
+        other = differences(record, job.config())
+        if other:
+            return None, f"{job.key}.json has another {' and another '.join(other)}"
+        return record, ""
 
 
 def differences(record: dict[str, Any], expected: dict[str, Any]) -> list[str]:

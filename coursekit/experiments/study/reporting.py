@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OWN_STUDY = Path(__file__).with_name("own_study.json")
+_PLACES = {"run": 1, "pace": 2}
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,9 @@ def load_report(path: str | Path | None = None) -> Report:
 
 
 def load_records(out: str | Path) -> list[dict[str, Any]]:
-    """Return the whole records of a study's folder, searches first; damaged ones are left out.
+    """Return the whole records of a study's folder: searches, runs, measured paces.
+
+    Damaged ones are left out.
 
     Raises DataError when there is no such folder.
     """
@@ -139,7 +142,7 @@ def load_records(out: str | Path) -> list[dict[str, Any]]:
     if not store.records.is_dir():
         raise DataError(f"out: expected a study's folder, got {out}, which holds no records.")
     records, _ = store.load()
-    return sorted(records.values(), key=lambda record: record["kind"] == "run")
+    return sorted(records.values(), key=lambda record: _PLACES.get(record["kind"], 0))
 
 
 def study_folder(out: str | Path | None, profile: str | None) -> Path:

@@ -25,7 +25,7 @@ from coursekit.experiments.study.jobs import (
 )
 from coursekit.experiments.study.local import LocalCrew
 from coursekit.experiments.study.progress import StudyProgress
-from coursekit.experiments.study.records import Store, differences
+from coursekit.experiments.study.records import Found, Store, differences
 from coursekit.experiments.study.variants import PROFILES, select_variants
 from coursekit.experiments.workers import result_of
 
@@ -72,8 +72,8 @@ def run(
     seed_list = tuple(range(whole_number("seeds", seeds, least=1)))
     profile = current_profile(profile)
     budget = PROFILES[profile]
-    size = _workers(workers, scheduler)
-    trainer = trainer or _real_trainer()
+    size = count_workers(workers, scheduler)
+    trainer = trainer or real_trainer()
     store = Store(out if out is not None else DEFAULT_FOLDER / profile)
     crew = LocalCrew(trainer, size) if scheduler is None else DaskCrew(scheduler, trainer)
     with crew:
@@ -90,7 +90,7 @@ class _Loop:
         self, study: Study, store: Store, crew: LocalCrew | DaskCrew, progress: StudyProgress
     ):
         self.study, self.store, self.crew, self.progress = study, store, crew, progress
-        self.found, self.damaged = store.load()
+        self.found = Found(store)
         self.records: dict[str, dict[str, Any]] = {}
         self.in_work: dict[Future[dict[str, Any]], Job] = {}
         self.failures: Counter[str] = Counter()
@@ -120,7 +120,7 @@ class _Loop:
         return [record for record in self.records.values() if record["kind"] == "run"]
 
     def _refuse_another_study(self) -> None:
-        for name, record in self.found.items():
+        for name, record in self.found.whole.items():
             other = differences(record, self.study.config())
             if other:
                 raise StudyError(
@@ -162,15 +162,11 @@ class _Loop:
     def _is_done(self, job: Job) -> bool:
         if job.key in self.records:
             return True
-        told = self.damaged.pop(job.key, "")
-        record = self.found.pop(job.key, None)
+        record, told = self.found.claim(job)
         if record is not None:
-            other = differences(record, job.config())
-            if not other:
-                self.records[job.key] = record
-                self.progress.found(job)
-                return True
-            told = f"{job.key}.json has another {' and another '.join(other)}"
+            self.records[job.key] = record
+            self.progress.found(job)
+            return True
         if told:
             self.progress.note(f"{told}: {job.title} is done again.")
         return False
@@ -207,7 +203,12 @@ class _Loop:
         )
 
 
-def _workers(count: int | None, scheduler: str | None) -> int:
+def count_workers(count: int | None, scheduler: str | None = None) -> int:
+    """Return how many local processes to use; as many as the study's run by default.
+
+    Raises ArgumentError for a number out of 1 to 64 and for one beside a scheduler, TypeError for
+    what is no whole number.
+    """
     if count is None:
         return min(2, machine.cores())
     if scheduler is not None:
@@ -221,7 +222,8 @@ def _workers(count: int | None, scheduler: str | None) -> int:
     return count
 
 
-def _real_trainer() -> Trainer:
+def real_trainer() -> Trainer:
+    """Return what trains the study's nets; TensorFlow is loaded where it trains."""
     from coursekit.experiments.study.training import describe, train
 
     return Trainer(describe, train)

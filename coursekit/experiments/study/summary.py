@@ -1,4 +1,7 @@
-"""A whole study in one small JSON file: no weights, every seed's result and learning curve."""
+"""A whole study in one small JSON file: no weights, every seed's result and learning curve.
+
+A variant whose pace was measured apart has it in `pace`, beside what its runs noted themselves.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,13 @@ from typing import Any
 
 from coursekit.errors import DataError
 from coursekit.experiments.study.jobs import choose_rate
-from coursekit.experiments.study.records import DamagedRecordError, Store, read_record, write_record
+from coursekit.experiments.study.records import (
+    DamagedRecordError,
+    Store,
+    differences,
+    read_record,
+    write_record,
+)
 from coursekit.experiments.study.variants import VARIANTS
 
 _KEPT = (
@@ -23,6 +32,7 @@ _KEPT = (
     "steps_per_second",
     "diverged",
 )
+_SETTINGS = ("revision", "learning_rate", "profile", "budget", "data")
 _MC = ("ece", "mc_validation_accuracy", "mc_test_accuracy", "mc_ece")
 
 
@@ -32,23 +42,22 @@ def summarize(store: Store) -> dict[str, Any]:
     Raises DataError when it holds no finished run.
     """
     records, damaged = store.load()
-    runs = [record for record in records.values() if record["kind"] == "run"]
-    if not runs:
-        raise DataError(
-            f"out: expected a folder with finished runs, got {store.folder}; start with: "
-            "python -m coursekit study run."
-        )
+    runs = all_runs(records, store)
     trials = [record for record in records.values() if record["kind"] == "search"]
+    measured = {name: record for name, record in records.items() if record["kind"] == "pace"}
     main = runs[0]
-    other = [run for run in runs if _study_of(run) != _study_of(main)]
+    other = [run for run in runs if study_of(run) != study_of(main)]
     unknown = [run for run in runs if run["variant"] not in VARIANTS]
     runs = [run for run in runs if run not in other and run not in unknown]
+    of_variants = by_variant(runs)
+    strange = _strange(measured, of_variants)
     variants = {}
-    for name in VARIANTS:
-        mine = sorted((run for run in runs if run["variant"] == name), key=lambda run: run["seed"])
-        if mine:
-            searched = [trial for trial in trials if trial["variant"] == name]
-            variants[name] = _summarize_variant(mine, searched)
+    for name, mine in of_variants.items():
+        searched = [trial for trial in trials if trial["variant"] == name]
+        variants[name] = _summarize_variant(mine, searched)
+        there = [found for key, found in measured.items() if key not in strange]
+        if paces := [found for found in there if found["variant"] == name]:
+            variants[name]["pace"] = _summarize_pace(paces)
     return {
         "profile": main["profile"],
         "budget": main["budget"],
@@ -62,8 +71,36 @@ def summarize(store: Store) -> dict[str, Any]:
             *(f"{reason}." for reason in damaged.values()),
             *(f"{run['variant']}, seed {run['seed']}: of another study." for run in other),
             *(f"{run['variant']}, seed {run['seed']}: an unknown variant." for run in unknown),
+            *(f"{name}.json has {reason}." for name, reason in strange.items()),
         ],
     }
+
+
+def all_runs(records: dict[str, dict[str, Any]], store: Store) -> list[dict[str, Any]]:
+    """Return the runs among a folder's records.
+
+    Raises DataError when there is none.
+    """
+    runs = [record for record in records.values() if record["kind"] == "run"]
+    if not runs:
+        raise DataError(
+            f"out: expected a folder with finished runs, got {store.folder}; start with: "
+            "python -m coursekit study run."
+        )
+    return runs
+
+
+def by_variant(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return the runs of each variant that has some, in the study's order, sorted by seed."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in VARIANTS}
+    for run in sorted(runs, key=lambda run: run["seed"]):
+        found[run["variant"]].append(run)
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def study_of(record: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what all records of one study have in common."""
+    return record["profile"], record["budget"], record["data"]
 
 
 def save_summary(summary: dict[str, Any], path: str | Path) -> None:
@@ -125,12 +162,35 @@ def _summarize_run(run: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "curve": [_rounded(value) for value in curve]}
 
 
+def _summarize_pace(measured: list[dict[str, Any]]) -> dict[str, Any]:
+    measured = sorted(measured, key=lambda record: record["seed"])
+    numbers = ("seconds_per_epoch", "steps_per_second")
+    way = ("epochs", "workers", "threads")
+    return {
+        **{name: [_rounded(record[name]) for record in measured] for name in numbers},
+        **{name: sorted({record[name] for record in measured}) for name in way},
+        "machines": sorted({record["machine"] for record in measured if "machine" in record}),
+    }
+
+
+def _strange(
+    measured: dict[str, dict[str, Any]], runs: dict[str, list[dict[str, Any]]]
+) -> dict[str, str]:
+    """Return what is wrong with each measurement that does not belong to the runs."""
+    strange = {}
+    for name, record in measured.items():
+        if record["variant"] not in runs:
+            strange[name] = "no run of its variant beside it"
+            continue
+        run = runs[record["variant"]][0]
+        other = differences(record, {setting: run[setting] for setting in _SETTINGS})
+        if other:
+            strange[name] = f"another {' and another '.join(other)} than the runs"
+    return strange
+
+
 def _rounded(value: Any) -> Any:
     return round(value, 5) if isinstance(value, float) else value
-
-
-def _study_of(record: dict[str, Any]) -> tuple[Any, ...]:
-    return record["profile"], record["budget"], record["data"]
 
 
 def _all_of(versions: Iterable[dict[str, str]]) -> dict[str, list[str]]:

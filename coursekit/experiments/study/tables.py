@@ -9,6 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from coursekit.experiments.study.costs import (
+    cost_notes,
+    finished,
+    is_measured_apart,
+    paces,
+    run_seconds,
+)
 from coursekit.experiments.study.variants import (
     COMPARISONS,
     MC_DROPOUT,
@@ -19,7 +26,11 @@ from coursekit.experiments.study.variants import (
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: accuracies by seed, in [0, 1], and what the training took."""
+    """One line of the table: accuracies by seed, in [0, 1], and what the training took.
+
+    `seconds_per_epoch` has a value for each run or, where the pace was `measured_apart`, for each
+    measurement; `seconds` has one for each run.
+    """
 
     name: str
     task: str
@@ -30,6 +41,7 @@ class Row:
     seconds_per_epoch: list[float]
     seconds: list[float]
     published: tuple[float, str] | None
+    measured_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,12 +150,13 @@ def restored_table(summary: dict[str, Any]) -> str:
 
 def notes_of(summary: dict[str, Any]) -> str:
     """Return what a reader must know to trust the tables, and what is missing in them."""
-    notes = [*_fixed_notes(rows_of(summary)), *_calibration(summary), *_warnings(summary)]
+    notes = [*_fixed_notes(rows_of(summary)), *cost_notes(summary)]
+    notes += [*_calibration(summary), *_warnings(summary)]
     return "\n".join(f"- {note}" for note in notes)
 
 
 def _row(name: str, found: dict[str, Any]) -> Row:
-    runs = [run for run in found["runs"] if run["validation_accuracy"] is not None]
+    runs = finished(found)
     return Row(
         name,
         VARIANTS[name].task,
@@ -151,9 +164,10 @@ def _row(name: str, found: dict[str, Any]) -> Row:
         {run["seed"]: run["validation_accuracy"] for run in runs},
         {run["seed"]: run["test_accuracy"] for run in runs},
         [run["best_epoch"] for run in runs],
-        [run["seconds_per_epoch"] for run in runs if run["seconds_per_epoch"] is not None],
-        [run["seconds"] for run in runs if run["seconds"] is not None],
+        paces(found),
+        run_seconds(found),
         VARIANTS[name].published,
+        is_measured_apart(found),
     )
 
 
@@ -173,7 +187,9 @@ def _cells(row: Row) -> list[str]:
         _spread(list(row.validation.values()), 100, 1),
         _spread(list(row.test.values()), 100, 1),
         _spread(row.best_epochs, 1, 0),
-        _spread(row.seconds_per_epoch, 1, 2),
+        _range(row.seconds_per_epoch)
+        if row.measured_apart
+        else _spread(row.seconds_per_epoch, 1, 2),
         _spread(row.seconds, 1, 0),
         str(len(row.test)),
         "–" if row.published is None else _published(*row.published),
@@ -190,6 +206,11 @@ def _spread(values: list[Any], scale: float, digits: int) -> str:
     scaled = [value * scale for value in values]
     mean = f"{statistics.fmean(scaled):.{digits}f}"
     return mean if len(set(scaled)) < 2 else f"{mean} ± {statistics.stdev(scaled):.{digits}f}"
+
+
+def _range(seconds: list[float]) -> str:
+    median = f"{statistics.median(seconds):.2f}"
+    return median if len(seconds) < 2 else f"{median} ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 def _points(value: float) -> str:
@@ -262,9 +283,6 @@ def _warnings(summary: dict[str, Any]) -> list[str]:
     if summary["missing"]:
         notes.append(f"Not run yet: {'; '.join(summary['missing'])}.")
     notes += [f"Left out: {text}" for text in summary["left_out"]]
-    if len(summary["threads"]) > 1:
-        counts = ", ".join(str(count) for count in summary["threads"])
-        notes.append(f"Seconds are not comparable: runs had {counts} threads.")
     for name, versions in summary["versions"].items():
         if len(versions) > 1:
             notes.append(f"Runs with several versions of {name}: {', '.join(versions)}.")

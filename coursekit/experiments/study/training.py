@@ -29,9 +29,10 @@ _KEPT = ("loss", "accuracy", "val_loss", "val_accuracy")
 def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, Any]:
     """Train the job's net and return its result; `tell(epoch, logs)` hears of each epoch.
 
-    A search trial is over with its last epoch. A run goes back to the weights of its best epoch
-    (the lowest validation loss) and looks at the test images with them. What they say of the epoch
-    with the highest validation accuracy is noted beside it, and decides nothing.
+    A search trial is over with its last epoch, and so is a pace job, which gives the seconds of
+    each epoch too. A run goes back to the weights of its best epoch (the lowest validation loss)
+    and looks at the test images with them. What they say of the epoch with the highest validation
+    accuracy is noted beside it, and decides nothing.
 
     Raises DataError when the images are not those of the job.
     """
@@ -44,7 +45,7 @@ def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, 
             f"{images.info.source}"
         )
     model, callbacks = _prepare(job)
-    *_, peak, pace = callbacks
+    pace = callbacks[-1]
     pace.tell = tell
     history, diverged, seconds = _fit(job, model, images, callbacks)
     result = {
@@ -59,7 +60,9 @@ def train(job: Job, tell: Callable[[int, dict[str, float]], None]) -> dict[str, 
         "peak_memory_mb": round(peak_mb()),
     }
     if job.kind == "run" and result["best_epoch"] is not None:
-        result |= _evaluate(job, model, images, peak)
+        result |= _evaluate(job, model, images, callbacks[-2])
+    if job.kind == "pace":
+        result["epoch_seconds"] = pace.seconds
     return result
 
 
@@ -72,14 +75,19 @@ def _prepare(job: Job) -> tuple[Any, list[Any]]:
 
     tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")  # it takes a study's many nets for a mistake
+    callbacks: list[Any] = []
     if VARIANTS[job.variant].cycle:
-        callback = OneCycle(job.learning_rate)
-    else:
-        patience = job.epochs if job.kind == "search" else job.budget.patience
-        callback = keras.callbacks.EarlyStopping(
-            "val_loss", patience=patience, restore_best_weights=True
-        )
-    return net_for(job), [callback, _peak_callback(keras), _pace_callback(keras)]
+        callbacks.append(OneCycle(job.learning_rate))
+    if job.kind == "run":  # only a run goes back to weights that it had before
+        if not VARIANTS[job.variant].cycle:
+            patience = job.budget.patience
+            callbacks.append(
+                keras.callbacks.EarlyStopping(
+                    "val_loss", patience=patience, restore_best_weights=True
+                )
+            )
+        callbacks.append(_peak_callback(keras))
+    return net_for(job), [*callbacks, _pace_callback(keras)]
 
 
 def _set_threads(tf: Any, threads: int) -> None:
@@ -182,8 +190,7 @@ def _pace(job: Job, epochs: list[float]) -> dict[str, Any]:
     if len(epochs) < 2:
         return {"seconds_per_epoch": None, "steps_per_second": None}
     seconds = statistics.median(epochs[1:])
-    steps = math.ceil(job.data.n_train / VARIANTS[job.variant].batch_size)
-    return {"seconds_per_epoch": seconds, "steps_per_second": steps / seconds}
+    return {"seconds_per_epoch": seconds, "steps_per_second": job.steps / seconds}
 
 
 def _evaluate(job: Job, model: Any, images: Images, peak: Any) -> dict[str, Any]:

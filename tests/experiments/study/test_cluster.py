@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +21,6 @@ from coursekit.experiments.study.cluster import DaskCrew
 from coursekit.experiments.study.jobs import Study
 from coursekit.experiments.study.records import read_record
 
-HERE = Path(__file__).parent
 pytestmark = [
     pytest.mark.slow,
     # Dask's own threads and sockets outlive a client by a moment.
@@ -77,15 +74,9 @@ class Cluster:
 
 
 @pytest.fixture
-def toy(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(HERE)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[2])]))
-    monkeypatch.setenv("COURSEKIT_HEADLESS", "1")
-    monkeypatch.setenv("TOY_FOLDER", str(tmp_path))
+def toy(toy, monkeypatch):
     monkeypatch.setenv("TOY_SECONDS", "0.02")
-    import toy_study
-
-    return toy_study
+    return toy
 
 
 @pytest.fixture

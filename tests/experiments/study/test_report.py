@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from coursekit.errors import ArgumentError, DataError
 from coursekit.experiments import study
 from coursekit.experiments.study import commands
+from coursekit.experiments.study.costs import whole_study_seconds
 from coursekit.experiments.study.jobs import Study
+from coursekit.experiments.study.pacing import PaceJob
 from coursekit.experiments.study.records import Store, read_record, write_record
 from coursekit.experiments.study.tables import paired_difference
 from coursekit.experiments.study.variants import COMPARISONS
@@ -49,11 +51,6 @@ def result(rng, base, *, epochs=6, mc=False, **changes):
 
 
 @pytest.fixture
-def out(tmp_path):
-    return tmp_path / "study"
-
-
-@pytest.fixture
 def fill(out):
     """Write the records of a study that never ran, and return its folder."""
 
@@ -76,6 +73,28 @@ def fill(out):
         return out
 
     return fill
+
+
+@pytest.fixture
+def pace(fill):
+    """Add measurements to a study, seconds by variant, and return its folder."""
+
+    def pace(seconds, *, workers=2, machine="toy", **changes):
+        out = changes.pop("out", None) or fill()
+        rates = {r["variant"]: r["learning_rate"] for r in study.load_records(out)}
+        for name, measured in seconds.items():
+            for number, value in enumerate(measured):
+                common = ("full", BUDGET, DATA, 1, 4, workers)
+                job = PaceJob("pace", name, number, rates[name], *common)
+                found = {"seconds_per_epoch": value, "steps_per_second": job.steps / value}
+                found |= {"epoch_seconds": [[9.0, value]], "machine": machine, **changes}
+                Store(out).save(job, found)
+        return out
+
+    return pace
+
+
+EACH = {name: [3.0 + i, 5.0 + i, 4.5 + i] for i, name in enumerate(study.VARIANTS)}
 
 
 def accuracies(out, variant, name="test_accuracy"):
@@ -235,6 +254,97 @@ def test_seconds_of_different_thread_counts_are_called_incomparable(fill):
     assert "Seconds are not comparable: runs had 1, 2 threads" in study.report(out=out).text()
 
 
+def test_the_table_takes_median_and_range_of_the_pace_that_was_measured_apart(pace, fill):
+    own = study.report(out=fill()).text()
+    text = study.report(out=pace(EACH)).text()
+    for i, name in enumerate(study.VARIANTS):
+        line = next(line for line in text.splitlines() if line.startswith(f"| {name} "))
+        assert f"| {4.5 + i:.2f} ({3 + i:.2f} to {5 + i:.2f}) " in line
+        epochs = np.array([6 + i] * 5)  # as `fill` has them
+        assert f"| {np.mean((4.5 + i) * epochs):.0f} " in line
+        before = next(line for line in own.splitlines() if line.startswith(f"| {name} "))
+        assert "| 2.00 " in before
+        assert "| 30 " in before
+    assert "Seconds are the runs' own: s/epoch is" in own
+    assert "Seconds are measured apart from the runs, each variant beside itself in 2 pro" in text
+    assert "range of 3 × 4 epochs" in text
+    assert "own" not in text.split("Seconds are")[1]
+
+
+def test_the_seconds_of_a_run_are_its_epochs_at_the_measured_pace(pace, fill):
+    out = fill(variants=("selu",), seeds=2)
+    job = Study(("selu",), (1,), "full", BUDGET, DATA).run_jobs("selu", 5e-4)[0]
+    Store(out).save(job, result(np.random.default_rng(1), 0.5, epochs=10))
+    row = study.report(out=pace({"selu": [2.0, 7.0]}, out=out)).rows()[0]
+    assert row.measured_apart
+    assert row.seconds_per_epoch == [2.0, 7.0]
+    assert row.seconds == [6 * 4.5, 10 * 4.5]
+
+
+def test_the_runs_own_seconds_stay_in_the_summary_beside_the_pace(pace, fill, tmp_path):
+    before = study.report(out=fill()).summary
+    report = study.report(out=pace(EACH))
+    for name, found in report.summary["variants"].items():
+        assert found["runs"] == before["variants"][name]["runs"]
+        assert found["pace"]["seconds_per_epoch"] == EACH[name]
+        assert "pace" not in before["variants"][name]
+    report.save_summary(tmp_path / "summary.json")
+    again = study.load_report(tmp_path / "summary.json")
+    assert again.text() == report.text()
+    assert again.rows() == report.rows()
+
+
+def test_the_whole_studys_seconds_are_all_its_epochs_at_their_pace(pace, fill):
+    out = pace({"baseline": [2.0], "selu": [3.0]}, out=fill(variants=("baseline", "selu")))
+    report = study.report(out=out)
+    trials = study.PROFILES["full"].search_rates * study.PROFILES["full"].search_epochs
+    seconds = 2.0 * (5 * 6 + trials) + 3.0 * (5 * 7 + trials)
+    assert whole_study_seconds(report.summary) == pytest.approx(seconds)
+    assert f"the search's too, take {seconds / 2 / 60:.0f} minutes" in report.text()
+    assert whole_study_seconds(study.report(out=fill()).summary) is None
+
+
+def test_seconds_of_two_sources_are_told_apart_and_called_incomparable(pace, fill):
+    out = fill(variants=("baseline", "selu"))
+    text = study.report(out=pace({"selu": [3.0]}, out=out)).text()
+    assert "Seconds of selu are measured apart" in text
+    assert "Seconds of baseline are the runs' own" in text
+    assert "measured apart are not comparable with those of runs" in text
+    assert "minutes" not in text
+
+
+def test_paces_of_several_machines_are_called_incomparable(pace, fill):
+    out = pace({"baseline": [3.0]}, out=fill(variants=("baseline", "selu")))
+    assert "not comparable" not in study.report(out=pace({"selu": [3.0]}, out=out)).text()
+    text = study.report(out=pace({"selu": [3.0]}, machine="other", workers=4, out=out)).text()
+    assert "Seconds are not comparable: the measurements differ in workers and machines" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"profile": "quick"}, "another profile than the runs"),
+        ({"revision": 99}, "another revision than the runs"),
+        ({"learning_rate": 0.7}, "another learning rate than the runs"),
+        ({"variant": "gelu"}, "no run of its variant beside it"),
+    ],
+)
+def test_a_pace_that_does_not_belong_to_the_runs_is_left_out_aloud(pace, change, reason):
+    out = pace(EACH)
+    path = out / "records" / "pace-selu-1.json"
+    write_record(path, {**read_record(path), **change})
+    report = study.report(out=out)
+    assert f"Left out: pace-selu-1.json has {reason}." in report.text()
+    assert report.summary["variants"]["selu"]["pace"]["seconds_per_epoch"] == [5.0, 6.5]
+
+
+def test_the_committed_study_says_where_its_seconds_come_from():
+    found = study.load_report()
+    apart = all(variant.get("pace") for variant in found.summary["variants"].values())
+    said = "Seconds are measured apart" if apart else "Seconds are the runs' own"
+    assert said in found.text()
+
+
 def test_an_empty_folder_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="expected a folder with finished runs"):
         study.report(out=tmp_path)
@@ -314,6 +424,20 @@ def test_the_picture_has_a_line_and_a_band_per_variant_to_the_first_stop(fill):
     assert len({line.get_color() for line in lines.values()}) == len(study.VARIANTS)
     assert len({str(line._dash_pattern) for line in lines.values()}) == len(study.VARIANTS)
     assert epochs.get_title(loc="left").startswith("combined reaches")
+    mpl.pyplot.close(fig)
+
+
+def test_the_picture_is_drawn_over_the_measured_seconds_with_their_range(pace, fill):
+    out = pace({"selu": [3.0, 5.0, 4.5]}, out=fill(variants=("selu",)))
+    fig = study.report(out=out).figure()
+    over_epochs, over_seconds = fig.axes
+    epochs, seconds = (axes.lines[0].get_xdata() for axes in (over_epochs, over_seconds))
+    np.testing.assert_allclose(seconds, 4.5 * epochs)
+    best = 5  # the epoch before the last, as `result` has it
+    assert over_seconds.lines[1].get_xdata() == pytest.approx([4.5 * best])
+    ends = over_seconds.collections[-1].get_segments()[0][:, 0]
+    np.testing.assert_allclose(ends, [3.0 * best, 5.0 * best])
+    assert len(over_epochs.collections) == 1
     mpl.pyplot.close(fig)
 
 

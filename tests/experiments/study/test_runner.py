@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -23,37 +22,18 @@ from coursekit.experiments import study
 from coursekit.experiments.study import runner
 from coursekit.experiments.study.records import read_record, write_record
 
-HERE = Path(__file__).parent
 SCRIPT = """
 import sys
 import toy_study
 from coursekit.experiments.study import commands, runner
 if __name__ == "__main__":
-    runner._real_trainer = lambda: toy_study.TRAINER
+    runner.real_trainer = lambda: toy_study.TRAINER
     from coursekit.errors import CourseError
     try:
         commands.app(sys.argv[1:])
     except CourseError as error:
         sys.exit(f"error: {error}")
 """
-
-
-@pytest.fixture
-def toy(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(HERE)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), str(HERE.parents[2])]))
-    monkeypatch.setenv("COURSEKIT_HEADLESS", "1")
-    ledger = tmp_path / "ledger"
-    ledger.mkdir()
-    monkeypatch.setenv("TOY_FOLDER", str(ledger))
-    import toy_study
-
-    return toy_study
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "study"
 
 
 @pytest.fixture
@@ -179,7 +159,7 @@ def test_the_cores_that_the_process_may_use_are_shared_out(run, monkeypatch, tmp
     assert {record["threads"] for record in run(workers=2, seeds=1)} == {3}
     monkeypatch.setattr(machine, "cores", lambda: 1)  # a container's quota, say
     assert {r["threads"] for r in run(seeds=1, out=tmp_path / "other")} == {1}
-    assert runner._workers(None, None) == 1
+    assert runner.count_workers(None) == 1
 
 
 @pytest.mark.parametrize(

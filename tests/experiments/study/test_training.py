@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from coursekit.base.keras import keras
 from coursekit.datasets import load
 from coursekit.datasets.arrays import new_part
 from coursekit.datasets.dataset import Dataset
@@ -15,6 +18,7 @@ from coursekit.errors import DataError
 from coursekit.experiments import study
 from coursekit.experiments.study import images, nets, training
 from coursekit.experiments.study.jobs import Study
+from coursekit.experiments.study.pacing import PaceJob
 from coursekit.experiments.study.records import read_record
 from coursekit.experiments.study.variants import VARIANTS, search_grid, select_variants
 from coursekit.nets.builders import CIFAR10_VARIANTS
@@ -182,6 +186,37 @@ def test_one_cycle_trains_its_whole_cycle_and_a_search_never_sees_the_test_image
     assert result["best_epoch"] == TINY.cycle_epochs, "a cycle is judged by its end"
     assert result["validation_accuracy"] == result["history"]["val_accuracy"][-1]
     assert 0 <= result["test_accuracy"] <= 1
+
+
+def test_only_a_run_keeps_weights_of_earlier_epochs(data, monkeypatch):
+    copies = []
+    taken = keras.Model.get_weights
+    monkeypatch.setattr(keras.Model, "get_weights", lambda self: copies.append(self) or taken(self))
+    for kind in ("search", "pace"):
+        for variant in ("baseline", "one_cycle"):
+            run(dataclasses.replace(job_for(variant), kind=kind, budget=TINY))
+            assert copies == [], f"{kind} of {variant}"
+    run(job_for("baseline"))
+    assert copies
+
+
+@pytest.mark.slow
+def test_a_pace_job_trains_all_its_epochs_and_gives_the_seconds_of_each(data, monkeypatch):
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: 2.0 ** next(ticks))
+    monkeypatch.setattr(training, "time", clock)
+    impatient = dataclasses.replace(TINY, patience=0)
+    base = job_for("baseline", budget=impatient)
+    common = (base.profile, impatient, base.data, 1, 4, 2)
+    result, told = run(PaceJob("pace", "baseline", 0, 1e-3, *common))
+    assert [epoch for epoch, _ in told] == [1, 2, 3, 4]
+    # The clock doubles at each look: once for the whole, then at both ends of each epoch.
+    assert result["epoch_seconds"] == [2.0, 8.0, 32.0, 128.0]
+    assert result["seconds_per_epoch"] == 32.0
+    assert result["steps_per_second"] == pytest.approx(7 / 32.0)
+    assert "test_accuracy" not in result
+    assert not result["diverged"]
+    assert {"versions", "machine"} <= result.keys()
 
 
 @pytest.mark.slow

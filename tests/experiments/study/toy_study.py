@@ -50,6 +50,11 @@ def train(job, tell):
         "seconds_per_epoch": 0.5,
         "threads": job.threads,
         "token": uuid.uuid4().hex,
+        "diverged": False,
+        "versions": {},
+        "machine": "toy",
+        # Of a job that measures the pace: the first compiles, the others differ by measurement.
+        "epoch_seconds": [60.0, *(i + job.seed for i in range(1, job.epochs))],
     }
 
 
