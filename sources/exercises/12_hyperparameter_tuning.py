@@ -241,10 +241,12 @@ if ex.is_correct("coarse_to_fine"):
     ax.set_yticks([0.2, 0.3, 0.5, 1, 2], ["0.2", "0.3", "0.5", "1", "2"])
     ax.minorticks_off()
     fig.legend(loc="outside right center")
+    diverged = any(np.isnan(loss) for _, loss in trials)
+    told = "; a cross is a training that diverged." if diverged else "."
     ck.show(
         fig,
         alt="Validation loss against learning rate for the trials of three stages, each stage in a "
-        "narrower band" + "; a cross is a training that diverged." * any(np.isnan(loss) for _, loss in trials),
+        "narrower band" + told,
     )
     for low, high in ranges:
         print(f"searched {low:.2g} to {high:.2g}: a factor of {high / low:.3g}")
