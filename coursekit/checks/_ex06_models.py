@@ -48,8 +48,6 @@ def _made(answer: Any, model: Any, number: int, n_layers: int) -> Any:
     found = AsFound(model)
     new = call(answer, model, number)
     require_model(new)
-    if not new.built:
-        raise Wrong("Your model is not built yet: let it start with a `keras.Input`.")
     if new is model:
         raise Wrong("You return the model you were given; return another one.")
     found.require_same()
@@ -61,6 +59,8 @@ def _made(answer: Any, model: Any, number: int, n_layers: int) -> Any:
             if not np.array_equal(theirs, mine):
                 raise Wrong(f"`{old.name}/{theirs.name}` does not have the numbers that it has in "
                             "the original.")  # fmt: skip
+    if not new.built:
+        raise Wrong("Your model is not built yet: let it start with a `keras.Input`.")
     return new
 
 

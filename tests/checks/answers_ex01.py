@@ -203,7 +203,8 @@ def keep_by_sums(activation, n):
 ANSWERS["keep_std"] = {
     "right": [keep, keep_by_quantiles, keep_by_sums],
     "wrong": [
-        (lambda f, n: np.sqrt(2 / n), "(f=`tanh`, n=60)`: you give 0.18"),
+        (lambda f, n: np.sqrt(2 / n), "(f=`sigmoid`, n=40)`: you give 0.2236"),
+        (lambda f, n: keep(f, n) if f(-1.0) + f(1.0) else 1.0, "mean is 0 it goes wrong"),
         (lambda f, n: [keep(f, n)], "expected one number"),
     ],
 }

@@ -159,6 +159,10 @@ def new_output_around_a_model(model, n_classes):
     return keras.Sequential([keras.Input((2, 3)), inner, keras.layers.Dense(n_classes, "softmax")])
 
 
+def new_output_without_input(model, n_classes):
+    return keras.Sequential([*model.layers[:-1], keras.layers.Dense(n_classes)])
+
+
 NEW_OUTPUT = {
     "right": [
         new_output,
@@ -178,6 +182,10 @@ NEW_OUTPUT = {
         (new_output_keeping_the_old, "The output layer is the old one"),
         (new_output_without_dropout, "`first_drop` of the original is missing"),
         (new_output_around_a_model, "`flat` of the original is missing"),
+        (
+            lambda m, n: keras.Sequential([*m.layers[:-1], keras.layers.Dense(n)]),
+            "is not built yet",
+        ),
         (lambda m, n: keras.layers.Dense(n, "softmax"), "Expected a Keras model"),
         (lambda m, n: m, "You return the model you were given"),
     ],

@@ -143,6 +143,8 @@ def mask_variant(mistake):
             mask = rank < number + 1
         if mistake in ("ceil", "floor"):
             mask = rank < getattr(np, mistake)(share * across**2)
+        if mistake == "chosen by all rows":
+            mask[:, np.nonzero(mask)[1]] = True
         if mistake == "shuffled rows":
             grid = np.arange(across**2).reshape(across, across)
             mask = np.array([draw.permutation(grid).ravel() < number for _ in rank])
@@ -179,6 +181,7 @@ MASK_PATCHES = {
         (mask_variant("one too many"), "you hide"),
         (mask_variant("ceil"), "`round` the product"),
         (mask_variant("floor"), "`round` the product"),
+        (mask_variant("chosen by all rows"), "choose patches of its own"),
         (mask_variant("shuffled rows"), "masks are too much alike"),
         (mask_variant("few masks"), "masks are too much alike"),
         (mask_variant("grey"), "but not 0 in the image"),
