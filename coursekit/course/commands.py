@@ -8,7 +8,7 @@ COMMANDS = {
     "run": "Run lessons, exercises or solutions without a browser and tabulate what they proved.",
     "build": "Build the notebooks from their sources.",
     "data": "List, fetch, import and verify the data sets.",
-    "study": "Run and report the CIFAR-10 study over several seeds.",
+    "study": "Run, time and report the CIFAR-10 study over several seeds.",
     "class": "Lead a class: plan a lesson, release exercises, grade them, watch a lab.",
     "doctor": "Say what is installed here, what is wrong, and what to do about it.",
 }

@@ -795,7 +795,7 @@ ece, mc_ece = (100 * np.mean([run[name] for run in dropped]) for name in ("ece",
 # Against the baseline it ends at {{ points("batch_norm", "baseline") }}. Its best epoch is {{ late["batch_norm"]:.0f }} against
 # {{ late["baseline"]:.0f }}: {{ "sooner" if late["batch_norm"] < late["baseline"] else "no sooner, for it goes on improving where the baseline already overfits" }}. Its rate is
 # {{ rows["batch_norm"].learning_rate / rows["baseline"].learning_rate:.1f }} times the baseline's, and an epoch takes
-# {{ np.mean(rows["batch_norm"].seconds_per_epoch) / np.mean(rows["baseline"].seconds_per_epoch):.2f }} times as long; with
+# {{ np.median(rows["batch_norm"].seconds_per_epoch) / np.median(rows["baseline"].seconds_per_epoch):.2f }} times as long; with
 # early stopping a run takes {{ np.mean(rows["batch_norm"].seconds):.0f }} s, against {{ np.mean(rows["baseline"].seconds):.0f }} s.
 # <!-- ### END SOLUTION -->
 
@@ -805,7 +805,7 @@ ece, mc_ece = (100 * np.mean([run[name] for run in dropped]) for name in ("ece",
 # <!-- ### BEGIN SOLUTION -->
 # Standardised inputs, LeCun's initialiser, a plain stack of dense layers, and SELU in each of them. Against the
 # baseline: {{ points("selu", "baseline") }}; against batch normalisation: {{ points("selu", "batch_norm") }}.
-# Its epochs cost {{ np.mean(rows["selu"].seconds_per_epoch) / np.mean(rows["baseline"].seconds_per_epoch):.2f }} times
+# Its epochs cost {{ np.median(rows["selu"].seconds_per_epoch) / np.median(rows["baseline"].seconds_per_epoch):.2f }} times
 # the baseline's; for the cost only the activation matters.
 # <!-- ### END SOLUTION -->
 

@@ -9,6 +9,7 @@ import inspect
 
 import pytest
 
+from coursekit.base.environment import ROOT
 from coursekit.checks.engine.runner import run
 from coursekit.checks.engine.tasks import load
 from coursekit.course.classroom.grading.kinds import BESIDE, is_plain
@@ -89,3 +90,11 @@ def test_the_right_answer_of_a_table_is_accepted(number, name):
 def test_what_is_judged_beside_the_code_exists():
     for number, names in BESIDE.items():
         assert names <= {task.name for task in load(number)}
+
+
+def test_the_threat_model_counts_the_tasks_that_name_no_answer():
+    beside = [load(number)[name] for number, names in BESIDE.items() for name in names]
+    nameless = [task.name for task in beside if task.right is None and not task.mistakes]
+    words = ["None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"]
+    page = (ROOT / "docs" / "instructors" / "threat_model.md").read_text(encoding="utf-8")
+    assert f"{words[len(nameless)]} of the tasks name no such answers" in page, nameless
