@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from coursekit.experiments.study import load_report
+from coursekit.experiments.study.costs import whole_study_seconds
 from coursekit.experiments.study.tables import differences_table, results_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +59,8 @@ def test_what_the_readme_says_of_the_study_is_what_it_found():
     ), "the README says that these two bring most"
     late = mean("baseline", "peak_test_accuracy") - mean("baseline", "test_accuracy")
     assert 0.5 < late < 1.5, "the README says: a point"
+    workers = report.summary["variants"]["combined"]["pace"]["workers"][0]
+    assert f"take {whole_study_seconds(report.summary) / workers / 60:.0f} minutes" in said
 
 
 def test_every_link_of_the_documents_leads_to_a_file():
