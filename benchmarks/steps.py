@@ -19,7 +19,8 @@ import numpy as np
 from _harness import header, paired_times, ratio
 
 from coursekit.base.keras import keras
-from coursekit.training.programs import Batches, Loop
+from coursekit.training.batches import Batches
+from coursekit.training.programs import Loop
 
 BATCH, STEPS = 20, 100
 _RNG = np.random.default_rng(0)

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from coursekit.base.aligned import aligned_copy, is_aligned
 from coursekit.base.console import say_once
-from coursekit.base.keras import keras, tf
+from coursekit.base.keras import tf
 from coursekit.errors import ArgumentError
 from coursekit.training.arguments import reason
+from coursekit.training.batches import Batches, take
 
 _KEPT_PER_MODEL = 4
 _KEPT_MODELS = 3
-_LARGE = 1 << 24  # bytes
 _DEEP = 2_000  # operations in one step
 WORTH_COMPILING = 500  # steps
 _WORTH_A_LOOP = 5  # operations of one step, for each step to come
@@ -35,48 +34,6 @@ _CANNOT_COMPILE = (
     tf.errors.UnimplementedError,
 )
 _SLOW_IN_XLA = {"Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "MaxPool3D"}
-
-
-class Batches:
-    """One data set on the device, cut into batches.
-
-    Attributes:
-        data: tensors in the structure of the arrays, `(x, y)` or `(x, y, sample_weight)`.
-        size, full, rest: rows in a full batch, number of full batches, rows in the last partial
-            batch (0 where there is none).
-        spec: what a step is traced for, one batch; rows unknown if there is a partial batch.
-    """
-
-    def __init__(self, arrays: tuple, batch_size: int):
-        flat = keras.tree.flatten(arrays)
-        self.n = len(flat[0])
-        self.size = min(batch_size, self.n)
-        self.full, self.rest = divmod(self.n, self.size)
-        rows = None if self.rest else self.size
-        self.spec = keras.tree.map_structure(
-            lambda a: tf.TensorSpec((rows, *a.shape[1:]), a.dtype), arrays
-        )
-        self.data = keras.tree.map_structure(_on_device, arrays)
-
-    @property
-    def steps(self) -> int:
-        """Batches in one epoch, the partial one included."""
-        return self.full + (self.rest > 0)
-
-    def rows(self, order: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the row numbers of the full batches, (full, size), and of the last, (rest,)."""
-        order = order.astype(np.int32)
-        cut = self.full * self.size
-        return tf.constant(order[:cut].reshape(self.full, self.size)), tf.constant(order[cut:])
-
-
-def _on_device(array: np.ndarray) -> tf.Tensor:
-    if array.nbytes < _LARGE or array.dtype == bool or tf.config.list_physical_devices("GPU"):
-        return tf.constant(array)
-    # tf.constant would hold two copies for a moment; a large data set is taken over as it is.
-    if not is_aligned(array):
-        array = aligned_copy(array)
-    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
 class Loop:
@@ -154,7 +111,7 @@ class Loop:
     def on_rows(self, batches: Batches, rows: tf.Tensor) -> dict[str, Any]:
         """Run one step on the rows given, as many as they are."""
         with _quick_start():
-            return self.step(_take(batches.data, rows))
+            return self.step(take(batches.data, rows))
 
     def _one_by_one(
         self, batches: Batches, rows: tf.Tensor, start: int, stop: int
@@ -162,7 +119,7 @@ class Loop:
         reached, logs = start, {}
         with _quick_start():
             while reached < stop and is_finite(logs):
-                logs = self.step(_take(batches.data, rows[reached]))
+                logs = self.step(take(batches.data, rows[reached]))
                 reached += 1
         return reached, logs
 
@@ -199,7 +156,7 @@ class Loop:
             return (i < stop) & tf.math.is_finite(logs["loss"])
 
         def body(i: tf.Tensor, logs: dict) -> tuple:
-            return i + 1, self.step(_take(data, rows[i]))
+            return i + 1, self.step(take(data, rows[i]))
 
         nothing = tf.nest.map_structure(
             lambda spec: tf.zeros(spec.shape, spec.dtype), self.step.structured_outputs
@@ -243,10 +200,6 @@ def _quick_start() -> Iterator[None]:
 
 def _graph_optimizer_off() -> bool:
     return tf.config.optimizer.get_experimental_options().get(_NO_GRAPH_OPTIMIZER, False)
-
-
-def _take(data: Any, rows: tf.Tensor) -> Any:
-    return keras.tree.map_structure(lambda tensor: tf.gather(tensor, rows), data)
 
 
 def is_finite(logs: dict[str, Any]) -> bool:

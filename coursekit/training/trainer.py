@@ -13,8 +13,9 @@ from coursekit.base.keras import keras
 from coursekit.base.numbers import whole_number
 from coursekit.errors import ArgumentError
 from coursekit.training import arguments
+from coursekit.training.batches import Batches
 from coursekit.training.hooks import Hooks
-from coursekit.training.programs import Batches, Loop, is_finite, loop_for
+from coursekit.training.programs import Loop, is_finite, loop_for
 from coursekit.training.progress import Progress, check_verbose
 
 

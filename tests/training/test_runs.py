@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coursekit.base.keras import keras
-from coursekit.training import fit, programs
+from coursekit.training import batches, fit, programs
 from coursekit.training.progress import check_verbose
 
 L = keras.layers
@@ -275,15 +275,15 @@ def test_xla_compiles_the_training_once_whatever_runs_between_two_epochs():
     ids=["plain", "transposed", "odd address", "read-only"],
 )
 def test_a_large_array_arrives_on_the_device_as_it_is(array):
-    assert array.nbytes > programs._LARGE
-    np.testing.assert_array_equal(programs._on_device(array).numpy(), array)
+    assert array.nbytes > batches._LARGE
+    np.testing.assert_array_equal(batches._on_device(array).numpy(), array)
 
 
 def test_a_large_array_at_a_fitting_address_is_not_copied():
-    memory = np.zeros(2 * programs._LARGE + 64, "uint8")
+    memory = np.zeros(2 * batches._LARGE + 64, "uint8")
     first = -memory.ctypes.data % 64
-    array = memory[first : first + 2 * programs._LARGE].view("float32")
-    tensor = programs._on_device(array)
+    array = memory[first : first + 2 * batches._LARGE].view("float32")
+    tensor = batches._on_device(array)
     array[5] = 7
     assert float(tensor[5]) == (0 if programs.tf.config.list_physical_devices("GPU") else 7)
 
