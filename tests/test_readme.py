@@ -121,6 +121,15 @@ def test_the_maps_give_the_minutes_that_the_notebooks_say():
             assert on_map.group(1) == minutes, f"lesson 00 on {path.name}"
 
 
+def test_a_lesson_computes_no_longer_than_the_readme_says():
+    numbers = {"three": 3, "four": 4, "five": 5, "six": 6}
+    most = numbers[re.search(r"A lesson takes up to (\w+) minutes of computing", README).group(1)]
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        built = json.loads(path.read_text(encoding="utf-8"))["metadata"]["coursekit"]
+        assert built["profile"] == "standard", path.name
+        assert sum(built["seconds"].values()) < 60 * most, path.name
+
+
 def test_each_point_of_the_map_is_taught_in_a_section_that_exists():
     text = (ROOT / "docs" / "authors" / "curriculum.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d\d) \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE)

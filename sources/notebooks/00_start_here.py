@@ -55,7 +55,7 @@ import numpy as np
 #
 # | profile | for | a lesson computes |
 # |---|---|---|
-# | `quick` | a first look, old laptops, tests | up to a minute |
+# | `quick` | a first look, old laptops, tests | up to three minutes |
 # | `standard` | studying (this is the default) | up to five minutes |
 # | `full` | all data, whole training budgets | as long as it takes |
 #
@@ -234,7 +234,7 @@ ex.accuracy(accuracy)
 # | 03 [Activation functions](03_activation_functions.ipynb) | which activation function should a unit have? | 55 |
 # | 04 [Batch normalisation](04_batch_normalisation.ipynb) | can a net keep its own signals in range? | 60 |
 # | 05 [Gradient clipping](05_gradient_clipping.ipynb) | what if a gradient explodes all the same? | 60 |
-# | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 60 |
+# | 06 [Transfer learning](06_transfer_learning.ipynb) | what can a net take over from another one? | 55 |
 # | 07 [Unsupervised and self-supervised pretraining](07_pretraining.ipynb) | what can you learn without labels? | 55 |
 # | 08 [Optimizers](08_optimizers.ipynb) | how far should each step go, and should it remember earlier ones? | 65 |
 # | 09 [Learning-rate schedules](09_learning_rate_schedules.ipynb) | why keep the rate the same from first step to last? | 50 |

@@ -254,7 +254,7 @@ ck.prove("Momentum 0.9 wants at most half the rate",
          fair.rates["momentum 0"] > 1.9 * fair.rates["momentum 0.9"], f"{fair.rates}")  # fmt: skip
 
 # %% [markdown]
-# **At the rate 0.01 momentum wins by {{ gap["careless"]:.2f }}; with the rate tuned for each, by
+# **At the rate 0.01 momentum leads by {{ gap["careless"]:.2f }}; with the rate tuned for each, its lead is
 # {{ gap["fair"]:.3f }}.** What won in the first comparison was the longer step: with 0.9 it is ten
 # times as long in the end ([lesson 08](08_optimizers.ipynb)), and 0.01 was too small for the other. Tuned,
 # the two want {{ fair.rates["momentum 0.9"]:g }} and {{ fair.rates["momentum 0"]:g }}.
