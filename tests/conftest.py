@@ -38,6 +38,7 @@ SLOW = (
     "tests/datasets/test_embedded.py::test_a_small_network_learns_shapes",
     "tests/datasets/test_realdata.py",
     "tests/experiments/study/test_cluster.py",
+    "tests/experiments/study/test_pacing.py",
     "tests/experiments/study/test_runner.py",
     "tests/experiments/study/test_training.py",
     "tests/experiments/test_compare.py",
