@@ -47,11 +47,11 @@ def compare(
     where the best rate stands at an end of the list, the list is made longer. A run that diverged
     is kept: its numbers are NaN from that epoch on.
 
-    A variant is built for every run, for the numbers that it starts with, but runs of one
-    architecture share one program: of all seeds and rates, of variants that differ in initialisers
-    or callbacks, of one comparison and the next. (An architecture with layers, losses or functions
-    that are not Keras' own is known only by its function.) The global random states are left as
-    found.
+    A variant is built once for every seed, for the numbers that it starts with (for every run, if
+    it asks for the rate), but runs of one architecture share one program: of all seeds and rates,
+    of variants that differ in initialisers or callbacks, of one comparison and the next. (An
+    architecture with layers, losses or functions that are not Keras' own is known only by its
+    function.) The global random states are left as found.
 
     Args:
         variants: name -> function that returns a new compiled model. It is called without

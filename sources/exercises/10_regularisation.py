@@ -122,13 +122,21 @@ ex.early_stopping(early_stopping)
 # %% [markdown]
 # ### Look at what you made
 #
-# A curve of 60 epochs: a dip at 12, a rise until about 20, then a fall that first gets below the dip at 29, with its lowest point at 36. **Predict first:** which patience is needed to
-# reach the second dip? What does it cost in epochs?
+# A made-up validation loss of 60 epochs: it dips, rises, and falls again, below the first dip. The cell says
+# when.
 
 # %%
 epoch = np.arange(60)
 curve = 1.2 * np.exp(-epoch / 4) + 0.5 - 0.25 / (1 + np.exp(-(epoch - 30) / 2))
 curve += 0.006 * epoch + 0.02 * np.random.default_rng(0).normal(size=60)
+dip = int(curve[:20].argmin())
+again = int(np.argmax((epoch > dip) & (curve < curve[dip])))
+print(f"first dip: epoch {dip}; below it again: epoch {again}; lowest: epoch {curve.argmin()}")
+
+# %% [markdown]
+# **Predict first:** which patience is needed to reach the second dip? What does it cost in epochs?
+
+# %%
 if ex.is_correct("early_stopping"):
     fig, ax = plt.subplots()
     ax.plot(epoch, curve, color=ck.plotting.COLORS[7], label="validation loss")
