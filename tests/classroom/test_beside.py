@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
@@ -52,6 +53,26 @@ def test_what_is_replaced_is_told_and_put_back():
         assert math.sqrt is was
     finally:
         math.sqrt = was
+
+
+@pytest.mark.parametrize("name", ["numpy", "numpy.linalg", "numpy.random", "keras.ops", "math"])
+def test_no_public_function_of_a_library_can_be_replaced_unseen(name):
+    module = importlib.import_module(name)
+    memory = beside._Memory()
+    memory.take()
+    public = {
+        key: value
+        for key, value in vars(module).items()
+        if not key.startswith("_") and callable(value)
+    }
+    assert len(public) > 15
+    try:
+        for key in public:
+            setattr(module, key, print)
+        assert {f"{name}.{key}" for key in public} <= set(memory.put_back())
+        assert all(vars(module)[key] is value for key, value in public.items())
+    finally:
+        vars(module).update(public)
 
 
 def test_code_that_is_replaced_is_told_and_put_back():

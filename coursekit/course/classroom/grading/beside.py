@@ -20,14 +20,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from coursekit.base.environment import ROOT
 
 _CHECKS = "coursekit.checks"
 _LIBRARIES = ("numpy", "keras", "coursekit", "builtins", "math", "inspect", "random", "zlib")
-_CALLABLE = (FunctionType, BuiltinFunctionType, type)
 
 
 @cache
@@ -64,7 +63,7 @@ class _Memory:
         kept = {
             key: value
             for key, value in vars(holder).items()
-            if isinstance(value, (*_CALLABLE, property)) or type(value).__name__ == "ufunc"
+            if callable(value) or isinstance(value, property)
         }
         self._holders.append((name, holder, kept))
         for key, value in kept.items():
@@ -181,8 +180,7 @@ def _still_judges(run: Any, task: Any, samples: list[int]) -> bool:
     if any(run(task, (each,) * several).outcome == "correct" for each in (3, object())):
         return False
     known = list(task.mistakes.items())
-    for sample in samples[: len(known)]:
-        reason, wrong = known[sample % len(known)]
+    for reason, wrong in (known[sample] for sample in samples):
         verdict = run(task, wrong if isinstance(wrong, tuple) else (wrong,))
         if (verdict.outcome, verdict.reason) != ("wrong", reason):
             return False

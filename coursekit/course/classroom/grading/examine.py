@@ -205,7 +205,7 @@ class Examination:
         answer = self._ask(
             "judge", 5 * limit + 5, number=self._master.number, task=asked.name, limit=limit,
             code=list(asked.answers), sources=sources(), nonce=nonce,
-            samples=[secrets.randbelow(1000) for _ in range(2)],
+            samples=_drawn(len(task.mistakes), 2),
             seed=os.environ.get("COURSEKIT_CHECK_SEED", ""),
         )  # fmt: skip
         self._look_at(answer)
@@ -290,3 +290,8 @@ def examine(host: Host, learner: str, file: str, data: bytes, masters: Any, time
     result.seconds = round(time.monotonic() - started, 2)
     sys.stdout.flush()
     return result
+
+
+def _drawn(of: int, n: int) -> list[int]:
+    """Draw up to n different numbers below `of`, as nobody can foresee them."""
+    return secrets.SystemRandom().sample(range(of), min(n, of))
