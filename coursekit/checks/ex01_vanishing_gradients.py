@@ -174,9 +174,9 @@ def _moment(f, of=np.square):
     return float(np.sum(of(np.asarray(f(z), dtype=float)) * density) * (z[1] - z[0]))
 
 
-def keep_std(activation, n):
+def keep_std(activation, fan_in):
     """Return the std of the weights that gives the next pre-activations variance 1."""
-    return (n * _moment(activation)) ** -0.5
+    return (fan_in * _moment(activation)) ** -0.5
 
 
 function(
@@ -198,7 +198,7 @@ function(
         "That is what weights of std 1 do; undo it.": lambda f, n: 1 / keep_std(f, n),
         "That is the variance of the pre-activations for weights of std 1: divide by it, and take "
         "the root.": lambda f, n: n * _moment(f),
-        "The root belongs over `n` as well.": lambda f, n: 1 / (n * _moment(f) ** 0.5),
+        "The root belongs over `fan_in` as well.": lambda f, n: 1 / (n * _moment(f) ** 0.5),
         "The root belongs over the mean square as well.": lambda f, n: 1 / (n**0.5 * _moment(f)),
         "You average absolute outputs; squares come first, then the mean.":
             lambda f, n: 1 / (n**0.5 * _moment(f, np.abs)),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coursekit.display.crosses import LOOK, cross_at_edge, cross_out, told_lost
 from coursekit.display.looks import color_of, look_of
-from coursekit.display.ticks import plain, plain_ticks
+from coursekit.display.ticks import places_as_ticks, plain, plain_ticks
 from coursekit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_MARKERS = 12  # on a line
-_CROSS = 9  # points, a cross; the next one stands 8 aside
-_WIDEST = 42  # points, all crosses of one place
 _SIZE = (7.5, 3.8)  # inches
 _TITLE_LETTERS = 78  # in a line
 
@@ -35,12 +34,14 @@ def lines(
     xlabel: str,
     ylabel: str,
     log: str = "",
-    crosses: bool = True,
+    crosses: bool | str = True,
 ) -> Figure:
     """Draw each group as a line; of several runs the mean, with a band from lowest to highest.
 
     Values that are NaN or infinite are left out of the mean. A run that ends in such a value
-    diverged: its last sound value is marked with a cross, or its first place if it has none.
+    diverged: its last sound value is marked with a cross, or its first place if it has none. Where
+    each place is a training of its own, such as one with another learning rate, say at which edge
+    of the picture the crosses of those that diverged stand: at the worse one.
 
     Args:
         groups: name -> values, shape (n,) or (runs, n).
@@ -49,10 +50,13 @@ def lines(
         xlabel: name and unit of the horizontal axis.
         ylabel: name and unit of the vertical axis.
         log: the axes that are logarithmic: "", "x", "y" or "xy".
-        crosses: whether runs go along the line, so that one may end before the others.
+        crosses: True where runs go along the line, so that one may end before the others; "top" or
+            "bottom" where each value is a training of its own; False where NaN is no divergence.
 
-    Raises ArgumentError for no groups, or values whose length is not that of `x`.
+    Raises ArgumentError for no groups, values whose length is not that of `x`, another edge.
     """
+    if crosses not in (True, False, "top", "bottom"):
+        raise ArgumentError(f'crosses: expected True, False, "top" or "bottom", got {crosses!r}.')
     fig, ax = _figure(title, xlabel, ylabel)
     told, drawn, whole = [], {}, True
     for name, (at, runs) in _placed(groups, x).items():
@@ -67,11 +71,13 @@ def lines(
             ax.fill_between(at, low, high, color=color_of(name), alpha=0.18, linewidth=0)
         whole = whole and np.issubdtype(at.dtype, np.integer)
         drawn[name] = at, runs
-        lost = np.sum(np.isnan(runs[:, -1])) if crosses else 0
-        told.append(_told_line(name, at, mean, lost, len(runs)))
+        told.append(_told_line(name, at, mean, told_lost(at, runs, crosses)))
     _scales(ax, log, whole=whole)
-    if crosses:
-        _cross_out(ax, drawn)
+    places_as_ticks(ax.xaxis, [place for at, _ in drawn.values() for place in at])
+    if crosses is True:
+        cross_out(ax, drawn)
+    elif crosses:
+        cross_at_edge(ax, drawn, 1.0 if crosses == "top" else 0.0)
     _legend(fig, ax, len(groups))
     return with_alt(fig, f"{title}. {ylabel} against {xlabel}: {'; '.join(told)}.")
 
@@ -171,8 +177,15 @@ def _figure(title: str, xlabel: str, ylabel: str, height: float = _SIZE[1]) -> t
 
 
 def _legend(fig: Figure, ax: Axes, count: int) -> None:
-    if count > 1:
-        fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
+    from matplotlib.lines import Line2D
+
+    handles, labels = ax.get_legend_handles_labels()
+    crossed = any(line.get_marker() == LOOK["marker"] for line in ax.lines)
+    if crossed:
+        handles.append(Line2D([], [], color="#666666", **LOOK))
+        labels.append("diverged")
+    if count > 1 or crossed:
+        fig.legend(handles, labels, loc="outside right center")
 
 
 def _scales(ax: Axes, log: str, *, whole: bool = False) -> None:
@@ -186,42 +199,8 @@ def _scales(ax: Axes, log: str, *, whole: bool = False) -> None:
         ax.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _cross_out(ax: Axes, groups: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """Mark where runs diverged: at their last values, side by side where they ended together.
-
-    A run without any value has its cross at the first place, at the mean of the others; where there
-    are none, at the upper edge.
-    """
-    from matplotlib.transforms import ScaledTranslation
-
-    ended: dict[float, list[tuple[float, str]]] = {}
-    for name, (at, runs) in groups.items():
-        for run in runs[np.isnan(runs[:, -1])]:
-            there = np.flatnonzero(np.isfinite(run))
-            last = there[-1] if len(there) else 0
-            value = run[last] if len(there) else _mean(runs[:, 0])
-            ended.setdefault(float(at[last]), []).append((value, name))
-    for place, crosses in ended.items():
-        apart = min(8, _WIDEST / len(crosses))
-        for k, (value, name) in enumerate(crosses):
-            aside = apart * (k - (len(crosses) - 1) / 2) / 72
-            off = np.isnan(value)
-            where = (ax.get_xaxis_transform() if off else ax.transData) + ScaledTranslation(
-                aside, 0, ax.figure.dpi_scale_trans
-            )
-            look = {"color": color_of(name), "markersize": _CROSS, "mew": 2.2}
-            ax.plot(place, 1.0 if off else value, "x", transform=where, clip_on=False, **look)
-
-
-def _mean(values: np.ndarray) -> float:
-    """Return the mean of what is no NaN; NaN where nothing is."""
-    sound = values[np.isfinite(values)]
-    return sound.mean() if len(sound) else np.nan
-
-
-def _told_line(name: str, at: np.ndarray, mean: np.ndarray, lost: int, runs: int) -> str:
+def _told_line(name: str, at: np.ndarray, mean: np.ndarray, ended: str) -> str:
     there = np.flatnonzero(np.isfinite(mean))
-    ended = f", and {lost} of {runs} runs diverged" if lost else ""
     if not len(there):
         return f"{name} diverged at once"
     first, last = there[0], there[-1]

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+_MOST_PLACES = 8  # labels of places on an axis
+_LEAST_APART = 0.09  # of the axis: two labels must not touch
 
 
 def plain(value: float) -> str:
@@ -50,6 +55,17 @@ def plain_ticks(axis: Axis) -> None:
     powers = LogFormatterMathtext(minor_thresholds=(np.inf, np.inf))  # 2 and 5 have labels too
     axis.set_major_formatter(powers if any("e" in plain(each) for each in seen) else decimals)
     axis.set_minor_formatter(NullFormatter())
+
+
+def places_as_ticks(axis: Axis, places: Iterable[float]) -> None:
+    """Label a logarithmic axis at the places themselves, where they are few and well apart."""
+    found = np.unique(np.fromiter(places, dtype=float))
+    if axis.get_scale() != "log" or not 2 <= len(found) <= _MOST_PLACES or found[0] <= 0:
+        return
+    ratios = np.diff(np.log(found)) / np.log(found[-1] / found[0])
+    if ratios.min() >= _LEAST_APART and not any("e" in plain(each) for each in found):
+        axis.set_ticks(found, [plain(each) for each in found])
+        axis.set_ticks([], minor=True)
 
 
 def plain_log_axes(fig: Figure) -> None:

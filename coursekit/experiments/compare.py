@@ -22,7 +22,7 @@ from coursekit.training import fit
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 FIRST_SEED = 1
-SEARCH_SEED = 0  # never among the seeds of a comparison
+SEARCH_SEED = 0  # the first of a search, the others count down from the end of the thousand
 _SEEDS_APART = 1000  # between the seeds of a lesson and those of the same with an offset
 _MOST_TRIES = 15
 Callbacks = Callable[..., list]
@@ -37,15 +37,17 @@ def compare(
     seeds: int = 5,
     rates: Sequence[float] | str | None = None,
     choose_by: str = "val_loss",
+    search_seeds: int = 1,
     callbacks: Callbacks | Mapping[str, Callbacks] | None = None,
 ) -> Runs:
     """Train every variant with every seed and return all that happened.
 
     A seed means the same for all: the same draws for the starting weights (and so the same weights
     where the architectures agree), the same order of the batches. Learning rates are chosen for
-    each variant by one training for each rate with another seed, judged on the validation data;
-    where the best rate stands at an end of the list, the list is made longer. A run that diverged
-    is kept: its numbers are NaN from that epoch on.
+    each variant by a training for each rate with another seed, judged on the validation data; where
+    the best rate stands at an end of the list, the list is made longer. (Two rates can be so near
+    that one seed chooses by luck: let more of them choose.) A run that diverged is kept: its
+    numbers are NaN from that epoch on.
 
     A variant is built once for every seed, for the numbers that it starts with (for every run, if
     it asks for the rate), but runs of one architecture share one program: of all seeds and rates,
@@ -65,6 +67,8 @@ def compare(
         rates: None (as compiled), the learning rates to choose from, ascending, or "search" for
             0.001 to 0.1 in steps of about three.
         choose_by: the metric of the last epoch that chooses the rate.
+        search_seeds: how many trainings of each rate choose by their mean, at least 1; a rate that
+            diverges in one of them is out.
         callbacks: function that returns a new list of callbacks for a run, or one for each name. It
             is given the learning rate if it asks for one.
 
@@ -74,13 +78,14 @@ def compare(
         TypeError: arguments of the wrong kind.
     """
     epochs, seeds = whole_number("epochs", epochs, least=1), whole_number("seeds", seeds, least=1)
+    searching = _search_seeds(whole_number("search_seeds", search_seeds, least=1), seeds)
     if not variants:
         raise ArgumentError("variants: expected at least one, got none.")
     trial = _Trial(data, epochs, batch_size, _by_name(callbacks, variants))
     listed = _listed(rates)
     first = FIRST_SEED + _SEEDS_APART * seed_offset()
     runs = Runs(epochs, tuple(range(first, first + seeds)), choose_by)
-    total = len(variants) * (seeds + len(listed))
+    total = len(variants) * (seeds + len(listed) * len(searching))
     with (
         random_states_kept(),
         tqdm(total=total, disable=not watched(), unit="run", leave=False) as bar,
@@ -93,7 +98,7 @@ def compare(
             trainee.name = name
             rate = None
             if listed:
-                runs.searched[name] = _search(trainee, listed, trial, choose_by)
+                runs.searched[name] = _search(trainee, listed, trial, choose_by, searching)
                 rate = best_rate(runs.searched[name], lower=lower_is_better(choose_by))
             runs.rates[name] = rate
             for seed in runs.seeds:
@@ -102,8 +107,13 @@ def compare(
     return runs
 
 
-def _search_seed() -> int:
-    return SEARCH_SEED + _SEEDS_APART * seed_offset()
+def _search_seeds(n: int, seeds: int) -> list[int]:
+    if n + seeds > _SEEDS_APART:
+        raise ArgumentError(
+            f"seeds, search_seeds: expected at most {_SEEDS_APART} together, got {seeds} and {n}."
+        )
+    first = SEARCH_SEED + _SEEDS_APART * seed_offset()
+    return [first, *(first + _SEEDS_APART - i for i in range(1, n))]
 
 
 class _Trial:
@@ -142,16 +152,21 @@ class _Trial:
         return metrics | {"diverged": np.array(diverged)}
 
 
-def _search(trainee: Trainee, rates: list[float], trial: _Trial, metric: str) -> dict[float, float]:
-    """Return the metric reached with each rate, the list made longer until its best is inside."""
+def _search(
+    trainee: Trainee, rates: list[float], trial: _Trial, metric: str, seeds: list[int]
+) -> dict[float, float]:
+    """Return the metric reached with each rate, the list made longer until its best is inside.
+
+    It is the mean over the seeds, infinitely bad where one of them diverges.
+    """
     found: dict[float, float] = {}
     waiting = list(rates)
     while waiting and len(found) < max(_MOST_TRIES, len(rates)):
-        rate = waiting.pop(0)
-        found[rate] = _last(trial.run(trainee, _search_seed(), rate), metric)
-        if waiting:
-            continue
-        waiting += rates_beyond(best_rate(found, lower=lower_is_better(metric)), found)
+        reached = [
+            [_last(trial.run(trainee, seed, rate), metric) for rate in waiting] for seed in seeds
+        ]
+        found |= dict(zip(waiting, np.mean(reached, axis=0).tolist(), strict=True))
+        waiting = rates_beyond(best_rate(found, lower=lower_is_better(metric)), found)
     return dict(sorted(found.items()))
 
 

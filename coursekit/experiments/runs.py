@@ -28,6 +28,11 @@ def lower_is_better(metric: str) -> bool:
     return not any(word in metric.lower() for word in _HIGHER_IS_BETTER)
 
 
+def edge_of_lost(metric: str) -> str:
+    """Return at which edge of a picture a training that diverged is marked: at the worse one."""
+    return "top" if lower_is_better(metric) else "bottom"
+
+
 class Row(NamedTuple):
     """One variant in a comparison's table: its rate, mean and standard deviation over the seeds."""
 
@@ -129,7 +134,7 @@ class Runs:
     def rate_curves(self, *, title: str | None = None, log: str = "x") -> Figure:
         """Draw what the search for rates found: the metric that chose them, against the rate.
 
-        A rate whose run diverged is marked with a cross at the value of the rate before.
+        A rate with which a run diverged is marked with a cross at the worse edge of the picture.
         """
         if not self.searched:
             raise ArgumentError("rate_curves: no rates were searched; give `rates` to ck.compare.")
@@ -141,6 +146,7 @@ class Runs:
             xlabel="learning rate",
             ylabel=in_words(self.chosen_by),
             log=log,
+            crosses=edge_of_lost(self.chosen_by),
         )
 
     def _last(self, name: str, metric: str) -> np.ndarray:

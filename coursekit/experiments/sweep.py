@@ -12,7 +12,7 @@ import numpy as np
 from coursekit.display import pictures
 from coursekit.errors import ArgumentError
 from coursekit.experiments.compare import compare
-from coursekit.experiments.runs import Runs, in_words
+from coursekit.experiments.runs import Runs, edge_of_lost, in_words
 from coursekit.experiments.trainee import required_arguments
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ class Sweep:
     def plot(
         self, metric: str = "val_loss", *, title: str, log: str = "", xlabel: str | None = None
     ) -> Figure:
-        """Draw the metric after training against the knob: the mean of the runs in their band."""
+        """Draw the metric after training against the knob: the mean of the runs in their band.
+
+        Where runs diverged a cross stands at the worse edge of the picture.
+        """
         return pictures.lines(
             self.last(metric),
             self.values,
@@ -55,7 +58,7 @@ class Sweep:
             xlabel=xlabel or self.knob.replace("_", " "),
             ylabel=in_words(metric),
             log=log,
-            crosses=False,
+            crosses=edge_of_lost(metric),
         )
 
 

@@ -110,6 +110,35 @@ def test_crosses_at_one_place_stand_side_by_side(runs):
     assert x.mean() == pytest.approx(fig.axes[0].transData.transform((1, 2))[0])
 
 
+@pytest.mark.parametrize(("edge", "height"), [("top", "y1"), ("bottom", "y0")])
+def test_where_each_place_is_a_training_of_its_own_the_lost_ones_stand_at_the_worse_edge(
+    edge, height
+):
+    groups = {"a": [[0.5, 0.4, np.nan], [0.5, 0.4, 0.3]], "b": [[np.inf, 0.2, 0.1]] * 2}
+    fig = pictures.lines(groups, [0.1, 1.0, 10.0], crosses=edge, log="x", **LABELS)
+    fig.canvas.draw()
+    crosses = {float(c.get_xdata()[0]): pixel(c)[1] for c in crosses_of(fig)}
+    assert set(crosses) == {0.1, 10.0}
+    assert set(crosses.values()) == {getattr(fig.axes[0].bbox, height)}
+    told = pictures.alt_of(fig)
+    assert "a goes from 0.5 to 0.3, and 1 of 2 runs diverged at 10" in told
+    assert "2 of 2 runs diverged at 0.1" in told
+
+
+def test_the_legend_says_what_a_cross_is():
+    def in_legend(fig):
+        return [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+
+    assert in_legend(pictures.lines({"He": [2.0, np.nan]}, **LABELS)) == ["He", "diverged"]
+    assert in_legend(pictures.lines({"He": [2.0, 1.0]}, **LABELS)) == []
+    assert in_legend(pictures.lines({"He": [2.0, np.nan]}, crosses=False, **LABELS)) == []
+
+
+def test_an_edge_that_no_picture_has_is_refused():
+    with pytest.raises(ArgumentError, match='expected True, False, "top" or "bottom", got \'l'):
+        pictures.lines({"He": [2, 1]}, crosses="left", **LABELS)
+
+
 def test_a_group_that_diverged_at_once_is_drawn_and_told():
     fig = pictures.lines({"wild": [np.nan, np.inf], "tame": [1, 2]}, **LABELS)
     assert "wild diverged at once" in pictures.alt_of(fig)

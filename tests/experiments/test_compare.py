@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 
 import matplotlib.pyplot as plt
@@ -93,6 +94,36 @@ def test_the_rate_is_chosen_on_a_seed_of_its_own_and_used_in_every_run():
     assert chosen == min(runs.searched["a"], key=runs.searched["a"].get)
     again = by_hand(net, runs.seeds[1], epochs=2, rate=chosen)
     np.testing.assert_allclose(runs.history["a"]["loss"][1], again["loss"], rtol=1e-5)
+
+
+def test_several_seeds_choose_a_rate_by_their_mean_and_none_is_used_again():
+    seen = []
+
+    def drawn(seed):
+        seen.append(seed)
+        return DATA
+
+    rates = (0.01, 0.1, 1.0)
+    budget = {"epochs": 2, "batch_size": 16, "seeds": 3}
+    runs = compare({"a": net}, drawn, rates=rates, search_seeds=3, **budget)
+    searching = [seed for seed in dict.fromkeys(seen) if seed not in runs.seeds]
+    assert (len(searching), searching[0]) == (3, SEARCH_SEED)
+    for rate in rates:
+        each = [by_hand(net, seed, epochs=2, rate=rate)["val_loss"][-1] for seed in searching]
+        assert runs.searched["a"][rate] == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_a_rate_that_diverges_for_one_of_the_searching_seeds_is_out():
+    def wild_at_times(seed):
+        wild = types.SimpleNamespace(**vars(DATA))
+        wild.x_train = X[:64] * (1e30 if seed not in (SEARCH_SEED, *range(1, 9)) else 1)
+        return wild
+
+    runs = compare(
+        {"a": net}, wild_at_times, epochs=1, seeds=1, rates=(0.01, 0.1, 1.0), search_seeds=2
+    )
+    assert set(runs.searched["a"].values()) == {math.inf}
+    assert not runs.diverged["a"]
 
 
 @pytest.mark.parametrize("rates", [(1e-6, 1e-5), (1e3, 3e3), (1e-5,)])
@@ -425,6 +456,8 @@ def test_rates_that_were_not_searched_cannot_be_drawn():
             "choose_by: expected one of accuracy, loss",
         ),
         ({"seeds": 0}, ArgumentError, "seeds: expected a whole number from 1 up"),
+        ({"search_seeds": 0}, ArgumentError, "search_seeds: expected a whole number from 1 up"),
+        ({"seeds": 900, "search_seeds": 101}, ArgumentError, "at most 1000 together, got 900 and"),
         ({"epochs": 1.5}, TypeError, "epochs: expected a whole number"),
         ({"callbacks": {"b": list}}, ArgumentError, r"expected names among a, got \['b'\]"),
         ({"callbacks": {"a": []}}, TypeError, "a function that returns a new list"),

@@ -96,6 +96,12 @@ def test_a_training_that_diverges_ends_in_nan(bench, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("name", ["epochs", "most_units", "hidden", "batch_size"])
+def test_every_size_of_a_bench_is_a_whole_number_from_1_up(bench, name):
+    with pytest.raises(ArgumentError, match=f"{name}: expected a whole number from 1 up, got 0"):
+        Bench(bench.data, **{"epochs": 1} | {name: 0})
+
+
 def test_more_units_than_there_are_is_refused(bench):
     with pytest.raises(ArgumentError, match="at most 6, got 7"):
         bench.train(units=7)

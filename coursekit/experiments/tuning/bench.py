@@ -78,9 +78,11 @@ class Bench:
         hidden: int = 2,
         batch_size: int = 50,
     ):
-        self.data, self.batch_size = data, batch_size
+        self.data = data
         self.epochs = whole_number("epochs", epochs, least=1)
+        self.batch_size = whole_number("batch_size", batch_size, least=1)
         self.most_units = whole_number("most_units", most_units, least=1)
+        hidden = whole_number("hidden", hidden, least=1)
         self.x, self.y = data.x_train, data.y_train
         self.valid = data.x_valid, data.y_valid
         self.model = _net(self.x.shape[1:], int(self.y.max()) + 1, most_units, hidden)
