@@ -3,8 +3,8 @@
 #
 # You measure what [lesson 01](../notebooks/01_vanishing_gradients.ipynb) showed: how little of a
 # gradient gets through sigmoids, what becomes of a signal layer by layer, how much gradient each
-# layer of a Keras model gets. Then you find the std of the weights that any activation needs, and
-# train a deep net with it. Allow 60 minutes.
+# layer of a Keras model gets. Then you find the std of the weights that keeps the signal of any
+# activation, and train a deep net with it. Allow 60 minutes.
 #
 # How it works
 #
@@ -191,30 +191,30 @@ ex.gradient_norms(gradient_norms)
 # %% [markdown]
 # ## Part 3: Weights of the right size
 #
-# ### Task 5: the std that keeps the variance
+# ### Task 5: the std that keeps the signal
 #
 # Let a layer's pre-activations $z$ be normal with mean 0 and variance 1. Its outputs $f(z)$ are
-# multiplied by weights $w$ and added up, $n$ of them, to a pre-activation of the next layer. Which std
-# must the weights have, so that the next layer's pre-activations have variance 1 **again**?
+# multiplied by weights $w$ and added up, $n_\text{in}$ of them, to a pre-activation of the next layer.
+# Which std must the weights have, so that the next layer's pre-activations have variance 1 **again**?
 #
-# A sum of $n$ independent products $w_i x_i$, with weights of mean 0, has the variance $n \cdot
-# \mathrm{Var}(w) \cdot \mathrm{E}[x^2]$. Here $x = f(z)$: find $\mathrm{E}[f(z)^2]$ by simulation. A million draws
+# A sum of $n_\text{in}$ independent products $w_i x_i$, with weights of mean 0, has the variance
+# $n_\text{in} \cdot \mathrm{Var}(w) \cdot \mathrm{E}[x^2]$. Here $x = f(z)$: find $\mathrm{E}[f(z)^2]$ by simulation. A million draws
 # are enough; the check allows for 3%.
 #
 # | symbol | argument | meaning |
 # |---|---|---|
 # | $f$ | `activation` | a function of an array |
-# | $n$ | `n` | number of inputs of each unit |
+# | $n_\text{in}$ | `fan_in` | number of inputs of each unit |
 #
 # For example, for an activation that changes nothing and 100 inputs the std is 0.1.
 
 
 # %% tags=["task:keep_std"]
-def keep_std(activation, n):
+def keep_std(activation, fan_in):
     """Return the std of the weights that keeps the variance of the pre-activations at 1."""
     ### BEGIN SOLUTION
     x = activation(np.random.default_rng(0).standard_normal(1_000_000))
-    return 1 / np.sqrt(n * np.mean(x**2))
+    return 1 / np.sqrt(fan_in * np.mean(x**2))
     ### END SOLUTION
 
 
@@ -249,10 +249,20 @@ if ex.is_correct("layer_statistics") and ex.is_correct("keep_std"):
         sizes, title=f"In thirty layers no net's size changes more than {worst:.1f}-fold",
         xlabel="layer", ylabel="std of all outputs"))  # fmt: skip
     ck.show(ck.plotting.lines(
-        {name: row[:, 2] for name, row in rows.items()}, title="The response is another matter",
+        {name: row[:, 2] for name, row in rows.items()}, title="The response: tanh keeps it, the sigmoid loses it",
         xlabel="layer", ylabel="response to the input", log="y"))  # fmt: skip
+    for name, row in rows.items():
+        print(f"{name:18} response in layer 1 {row[0, 2]:.3f}, in layer 30 {row[-1, 2]:.1g}")
 else:
     print("These pictures wait for tasks 3 and 5.")
+
+# %% [markdown]
+# tanh, whose mean is 0, keeps its response. The others' outputs have a mean above 0, the same for every
+# input: in each layer it takes a larger share of the fixed variance, and inputs become alike, slowly for
+# ReLU and completely for the sigmoid.
+#
+# Your std keeps the **signal** only. For tanh it is 1.59/√n_in, not Glorot's 1/√n_in, with which the gradients
+# of deep nets stay level (lesson 01, section 7); for ReLU one number serves both.
 
 # %% [markdown]
 # ### And in training

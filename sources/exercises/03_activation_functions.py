@@ -314,7 +314,7 @@ ex.count_dead(count_dead)
 # %% [markdown]
 # ### See it at work
 #
-# Three hidden ReLU layers on raw pixels, trained for two epochs with a gentle, a high and a very high rate;
+# Three hidden ReLU layers on pixels in [0, 1], trained for two epochs with a gentle, a high and a very high rate;
 # your function counts. **Predict first:** in which of the three layers do most units die? (One seed each. `keras.Model(inputs, outputs)` makes a model that returns the
 # outputs of all hidden layers.)
 

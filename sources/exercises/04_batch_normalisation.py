@@ -199,8 +199,9 @@ else:
     print("This picture waits for tasks 1, 3 and 4.")
 
 # %% [markdown]
-# Which momentum ends lowest: the one that arrives first? What does the long memory win? (Section 3 of the
-# lesson shows how to have both: one pass over the training set after training.)
+# Which momentum ends lowest: the one that arrives first? A long memory takes longer to arrive, and then averages over
+# more batches, so that its noise is smaller. (Section 3 of the lesson shows how to have both: one pass over the
+# training set after training.)
 #
 # ## Part 3: In a network
 #

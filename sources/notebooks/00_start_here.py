@@ -70,7 +70,7 @@ print(f"profile {lab.profile}: {n:,} training images, {epochs} epochs, {n_seeds}
 # ## Where the data come from
 #
 # `ck.load` returns images as numbers from 0 to 1 with their labels, split into training, validation and
-# test data. It uses the first of these that is there, and says which:
+# test data. It uses the first of these that is there; `data.source` says which:
 #
 # 1. **official**: the original files, checked byte by byte, downloaded once or put there by you;
 # 2. **imported**: the same images from other files, such as a folder of pictures;
@@ -95,7 +95,7 @@ for name in [each.name for each in real] + list(made_here):
                                title=f"{name} ({few.source}): one of each class"))  # fmt: skip
 
 # %% [markdown]
-# ## 1 · From guessing to reading
+# ## From guessing to reading
 #
 # A net with two hidden layers learns to read digits. **Predict first:** guessing is right one time in
 # ten. How often is the net right after a few seconds of training, on images that it has never seen?
@@ -168,7 +168,7 @@ ck.show(ck.plotting.lines(
 last = {name: values[:, -1] for name, values in drawn.items()}
 ck.show(ck.plotting.strips(
     last, title=f"{n_seeds} seeds, {n_seeds} results",
-    xlabel=f"share of images read correctly after {epochs} epochs"))  # fmt: skip
+    xlabel=f"share of images read correctly (training: mean during epoch {epochs}; validation: after it)"))  # fmt: skip
 
 # %% tags=["claim"]
 ends = learned["val_accuracy"][:, -1]
@@ -182,9 +182,9 @@ ck.prove("In the first epoch the validation accuracy is the higher one, for ever
 # images.** A line is the mean of the seeds, with a **band** from the lowest to the highest (here it is hardly
 # wider than the line); where results are compared, every run is a marker and the mean a bar. Luck alone moves a single run by
 # {{ 100 * np.ptp(ends):.1f }} percentage points, so a difference of that size in *one* run shows nothing. A
-# comparison takes the differences seed by seed: only if their mean is clearly not 0 (its 95% confidence
-# interval leaves 0 out) does the course name a winner; otherwise it says that the methods "cannot be told
-# apart", or are "not separable".
+# comparison takes the differences seed by seed: only if their mean is clearly not 0 does the course name a winner:
+# if 0 lies outside of its 95% confidence interval, the range in which the true mean plausibly lies, judged by how much
+# the seeds scatter. Otherwise it says that the methods "cannot be told apart", or are "not separable".
 #
 # Epoch 0 is the net before training. In epoch 1 validation accuracy is {{ 100 * ahead.mean():.0f }} percentage points
 # *above* training accuracy, which looks impossible and is not: the training accuracy is a mean over the whole
@@ -245,13 +245,13 @@ ex.accuracy(accuracy)
 # | 14 [Review questions](../exercises/14_review_questions.ipynb), an exercise | could you explain it to somebody else? | 60 |
 # | 15 [The CIFAR-10 study](../exercises/15_cifar10_study.ipynb), an exercise | what do twenty layers need to learn? | 90 |
 #
-# The minutes are those with the code; the exercises of lessons 01 to 13 take an hour or a little more each. The
+# The minutes are those with the code; the exercises of lessons 01 to 13 take an hour each, 03 and 09 a little more. The
 # [glossary](../docs/glossary.md) has the main terms of the course, with the Korean one and the lesson that
 # treats it; [notation](../docs/notation.md) has the symbols.
 #
 # ## What to do tomorrow
 #
-# 1. Take lesson 01 with its exercise the same day: what you have written yourself stays.
+# 1. Do lesson 01 and its exercise on the same day: what you have written yourself stays.
 # 2. Write your prediction down before you run an experiment.
 # 3. On a slow computer, start with `COURSEKIT_PROFILE=quick`.
 #

@@ -39,8 +39,7 @@ act, init = ck.scratch.activations, ck.scratch.initialisers  # NumPy versions of
 #
 # Random inputs go up through layers of ReLU units; the weights are drawn from a normal distribution
 # with mean 0. Move `weight_std` until the standard deviation of layer 50 is about that of layer 1. How
-# exactly must you hit it? Then double the units: how does the best value change? (Section 3 finds the rule:
-# $\sqrt{2/\text{units}}$.)
+# exactly must you hit it? Then double the units: how does the best value change? (Section 3 finds the rule.)
 
 
 # %% tags=["helper"]
@@ -103,8 +102,8 @@ for name, variance in choices.items():
 
 # %% [markdown]
 # Each pre-activation is a sum of $n_\text{in}$ independent products; the weights have mean 0, so each
-# product has the variance $\mathrm{E}[x^2] \cdot \mathrm{Var}(w)$, with the mean of $x$ included. Each input
-# collects the gradient of $n_\text{out}$ units. So
+# product has the variance $\mathrm{E}[x^2] \cdot \mathrm{Var}(w)$ (the mean square of $x$ and not its variance: a
+# mean counts too). Each input collects the gradient of $n_\text{out}$ units. So
 #
 # $$\frac{\mathrm{Var}(z)}{\mathrm{E}[x^2]} = n_\text{in} \cdot \mathrm{Var}(w) \qquad
 # \frac{\mathrm{Var}(\delta W^\top)}{\mathrm{E}[\delta^2]} = n_\text{out} \cdot \mathrm{Var}(w)$$
@@ -136,6 +135,8 @@ for ax, fan, column, title in zip(axes, (fan_in, fan_out), (0, 1), titles, stric
     ax.set_yticks([1 / 9, 1 / 3, 1, 3, 9], ["1/9", "1/3", "1", "3", "9"])
     ax.minorticks_off()
 axes[0].set_ylabel("variance after / variance before")
+axes[0].plot([], [], "o", color="#666666", markersize=5, label="measured")
+axes[0].plot([], [], "-", color="#666666", label="formula")
 fig.legend(
     *axes[0].get_legend_handles_labels(), title="weight variance", loc="outside right center"
 )
@@ -184,11 +185,12 @@ ck.prove("From 900 inputs to 100 units fan_avg shrinks the gradient fivefold, fa
 #
 # | initialiser | scale | fan | meant for |
 # |---|---|---|---|
-# | Glorot, also called Xavier | 1 | fan_avg | no activation, tanh, sigmoid, softmax |
+# | Glorot, also called Xavier | 1 | fan_avg | no activation, tanh; sigmoid and softmax at the output |
 # | He, also called Kaiming | 2 | fan_in | ReLU and its family, ELU, GELU, Swish, Mish |
 # | LeCun | 1 | fan_in | SELU |
 #
-# (Xavier Glorot and Kaiming He each have one initialiser, known by either name.) Each comes in two
+# (Xavier Glorot and Kaiming He each have one initialiser, known by either name. For sigmoids in hidden layers no row
+# of the table helps: lesson 01.) Each comes in two
 # forms: a **normal** distribution with that variance, or a **uniform** one between $-r$ and $r$. The
 # variance of the uniform one is $r^2/3$, so that $r = \sqrt{3 \cdot \mathrm{Var}(w)}$. In Keras one
 # class does it all, `VarianceScaling(scale, mode, distribution)`; the names are short forms.
@@ -269,7 +271,8 @@ ck.prove(
 
 # %% [markdown]
 # **All six have the standard deviation √(scale/fan) to within {{ max(worst.values()):.1% }}, and Keras'
-# default is `{{ default }}`, whatever the activation.** He's weights are the widest here. The form makes no
+# default is `{{ default }}`, whatever the activation.** He's weights are the widest here. The uniform form ends
+# at √3 = {{ reach["Keras", "uniform"]:.2f }} standard deviations, the normal one at 2/0.88 = {{ reach["Keras", "normal"]:.2f }}. The form makes no
 # difference to the standard deviation, and hardly any to the net: a sum of hundreds of weights is close to
 # normal anyway. Both forms are bounded. Keras' "normal" cuts the bell off at two of its standard deviations and draws again
 # what lies beyond. The cut makes the bell narrower, so Keras starts from one that is 1/{{ cut:.2f }} times as wide; `TruncatedNormal` does not, and
@@ -332,7 +335,7 @@ ck.prove("Scale 2 keeps the std over 50 layers, scale 1 loses it, 2.93 blows it 
 
 # %% [markdown]
 # **ReLU leaves {{ left["mean square"]:.3f }} of the mean square and {{ left["variance"]:.3f }} of the
-# variance; making up for the variance makes the signal {{ overdone:,.0f }} times as large in 50 layers.**
+# variance; making up for the variance makes the signal about {{ round(overdone, -3):,.0f }} times as large in 50 layers (one draw).**
 # Only the scale 2 keeps its size on average (one net of finite width drifts by chance). The same holds on the way back, where ReLU lets half of the gradient's entries through.
 # For a leaky ReLU with slope $\alpha$ the negative half passes on a share $\alpha^2$ of its mean square,
 # so its scale is $2/(1 + \alpha^2)$ (He and others, 2015).
@@ -495,7 +498,7 @@ ck.prove("In layer 10 all eight are between a twentieth and 3", all(0.05 < s < 3
 
 # %% [markdown]
 # **After 50 layers SELU has a standard deviation of {{ ends["selu"]:.2f }} and ReLU of
-# {{ ends["relu"]:.2f }}; Swish is at {{ ends["swish"]:.7f }}.** For ReLU the 2 is exact on average, and for
+# {{ ends["relu"]:.2f }}; Swish is at {{ ends["swish"]:.0e }}.** For ReLU the 2 is exact on average, and for
 # SELU the 1 is, by design. For the others the table is a good habit and no law: in layer 10 they still have
 # {{ min(tenth.values()):.2f }} to {{ max(tenth.values()):.2f }}, in layer 50 ELU has {{ ends["elu"]:.2g }}, tanh
 # {{ ends["tanh"]:.2g }}, Mish {{ ends["mish"]:.0e }} and GELU {{ ends["gelu"]:.0e }}. (The
@@ -549,6 +552,10 @@ ck.prove("SELU is above 1 below q = 1 and below 1 above it; ReLU is level; Swish
          f"at q = 0.5 and 2: {pull.round(2)}, {level.round(2)}, {push.round(2)}")  # fmt: skip
 ck.prove("Swish with its own scale stays near 1 for a few layers and is more than ten times off after 50",
          0.5 < tuned[4] < 2 and abs(np.log10(tuned[-1])) > 1, f"{tuned[4]:.2f}, {tuned[-1]:.3g}")  # fmt: skip
+tanh_scale = 1 / np.mean(np.tanh(xi) ** 2)
+tanh_back = (tanh_scale * np.mean((1 - np.tanh(xi) ** 2) ** 2)) ** 0.5  # section 6 of lesson 01
+ck.prove("A scale that holds tanh's signal at q = 1 makes its gradients grow", tanh_back > 1.05,
+         f"scale {tanh_scale:.2f}, × {tanh_back:.3f} a layer")  # fmt: skip
 walk = [2.0]
 for _ in range(3):
     walk.append(next_square("swish", 2, walk[-1]))
@@ -567,7 +574,7 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 # Read the curve of Swish with scale 2. At $q = {{ walk[0]:.0f }}$ its factor is
 # {{ walk[1] / walk[0]:.2f }}, so the next layer has $q = {{ walk[1]:.2f }}$. There the factor is
 # {{ walk[2] / walk[1]:.2f }}, which gives {{ walk[2]:.2f }}, then {{ walk[3]:.2f }}. The smaller $q$, the
-# smaller the factor, down to 1/2: the signal fades for good. The outputs' standard deviation follows from $q$ and the curve.
+# smaller the factor, down to 1/2: the signal fades for good. Given $q$, the outputs' standard deviation is that of $f(\sqrt q\,\xi)$.
 # **Ten steps along the curve predict a standard deviation of {{ foretold["swish"]:.2f }} in layer 10 for Swish; measured were
 # {{ tenth["swish"]:.2f }}.** The way in which a curve crosses 1 tells the rest:
 #
@@ -575,6 +582,9 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 #   pulled back to 1, layer after layer; that is what *self-normalising* means
 #   ([lesson 03](03_activation_functions.ipynb)).
 # - **ReLU** is level: it neither mends an error nor makes it worse.
+# - **tanh** sinks slowly with Glorot's scale 1, since it squashes. Section 3's recipe would give it the scale
+#   {{ tanh_scale:.2f }}, which holds the signal; but then the gradient's standard deviation grows by {{ tanh_back:.2f }} a layer, {{ tanh_back**49:.0f }}-fold
+#   in 50. Glorot's 1 is that of small signals, for which tanh is nearly a straight line.
 # - **Swish with scale {{ own:.2f }}** goes *up* through 1: a little too large becomes larger still. After
 #   50 layers its standard deviation is {{ tuned[-1]:,.0f }}. A crossing upwards cannot hold it at 1 for ever.
 
@@ -583,7 +593,9 @@ ck.prove("The curve foretells the std in layer 10 within a factor of 1.5 for all
 #
 # So far nothing was trained. Now nets of 2 to 20 hidden layers, 100 ReLU units each, learn handwritten
 # digits by SGD from three starts: N(0, 0.01²), Xavier (Glorot normal) and He normal. All
-# else is the same, and each start gets the best learning rate of its own, found by the same search.
+# else is the same, and each start gets the best learning rate of its own, found by the same search. The question is
+# how well a start can be optimised, so both the rate (with a seed of its own) and the result are read from the
+# training loss.
 #
 # First the arithmetic, for five hidden layers. The first one has 784 inputs and 100 units; there Xavier's
 # variance is 2/884, He's 2/784: the weights differ by a factor of only 1.06. Each of the other four layers
@@ -654,10 +666,11 @@ ck.prove("No best rate of Xavier or He stands at the end of its list", not insid
 
 # %% [markdown]
 # **With 20 layers He ends at a training loss of {{ loss["He"][20]:.2f }} and Xavier at
-# {{ loss["Xavier"][20]:.2f }}; with 5 layers it is {{ loss["He"][5]:.3f }} and
-# {{ loss["Xavier"][5]:.3f }}, each with its own best learning rate.** In five layers Xavier loses a factor of
+# {{ loss["Xavier"][20]:.2f }}; with 5 layers ({{ loss["He"][5]:.3f }} and {{ loss["Xavier"][5]:.3f }}) the two
+# {{ "cannot be told apart" if by_depth.runs[5].verdict("loss").winner is None else "differ far less" }}, each with its own best learning rate.** In five layers Xavier loses a factor of
 # {{ top["He"] / top["Xavier"]:.2f }}, and training makes up for it; in twenty it loses a factor of
-# {{ (884 / 784) ** 0.5 * 2 ** (19 / 2):,.0f }}, and in these steps training does not. From a standard
+# {{ (884 / 784) ** 0.5 * 2 ** (19 / 2):,.0f }}, and in these steps training does not. Even from He the net of 20 layers
+# ends {{ loss["He"][20] / loss["He"][5]:.0f }} times higher than that of 5: a good start is necessary, not sufficient (section 4). From a standard
 # deviation of 0.01 almost nothing reaches the output, so all images look the same there, and almost no
 # gradient comes back: with five layers or more the net stays at {{ guessing:.1f }}, the loss of guessing,
 # with every learning rate tried.
@@ -671,7 +684,13 @@ rescue = ck.compare(
     {name: lambda start=starts[name]: net(5, start, "adam") for name in ("N(0, 0.01²)", "He")},
     data, epochs=epochs, batch_size=50, seeds=n_seeds, rates=(0.001, 0.003), choose_by="loss",
 )  # fmt: skip
-ck.show(rescue.curves("loss", log="y"))
+low = {name: values.mean() for name, values in rescue.last("loss").items()}
+ratio = low["N(0, 0.01²)"] / low["He"]
+ck.show(
+    rescue.curves(
+        "loss", log="y", title=f"Adam, five layers: from He it ends {ratio:.0f} times lower"
+    )
+)
 rescue.table("loss")
 
 # %% tags=["claim"]
@@ -682,10 +701,10 @@ ck.prove("With Adam, too, std 0.01 ends above He with every seed", saved["N(0, 0
          f"{saved['N(0, 0.01²)'].min():.2f} > {saved['He'].max():.2f}")  # fmt: skip
 
 # %% [markdown]
-# **Adam takes the start from 0.01 down from {{ loss["N(0, 0.01²)"][5]:.2f }} to
-# {{ saved["N(0, 0.01²)"].mean():.2f }}; from He it gets to {{ saved["He"].mean():.2f }} in the same steps.** It
-# leaves the loss of guessing, but in these {{ epochs }} epochs it does not catch up: as long as hardly any
-# signal passes, full steps have little direction.
+# **From 0.01 Adam ends at {{ saved["N(0, 0.01²)"].mean():.2f }}, where SGD stayed at
+# {{ loss["N(0, 0.01²)"][5]:.2f }}; from He it ends at {{ saved["He"].mean():.2f }} in the same steps.** It
+# leaves the loss of guessing, but in these {{ epochs }} epochs it does not catch up. A likely reason: as long as
+# hardly any signal passes, full steps have little direction.
 
 # %% [markdown]
 # ## 7 · Why random at all?
@@ -743,7 +762,8 @@ for name, kernel in kernels.items():
     labels += [f"{name}, unit {i}" for i in range(1, 7)]
 ck.show(ck.plotting.images(
     pictures, labels, columns=6, size=1.15,
-    title="Six units after training: from He all differ, from constants all equal"))  # fmt: skip
+    title="Weights of six first-layer units after training: from He all differ, from constants all equal"
+    " (grey 0, white above, black below; each row on its own scale)"))  # fmt: skip
 
 # %% [markdown]
 # ![Two hidden units with the same weights in and the same weight out get the same gradient and make the same step; together they are worth one unit with twice the output weight.](../figures/unit_twins.svg)
@@ -832,8 +852,9 @@ ck.prove("Two layers that share one initialiser object start as copies, by name 
          f"by name they differ by up to {np.abs(np.subtract(*copies['its name'])).max():.2f}")  # fmt: skip
 
 # %% [markdown]
-# In Keras 3 an initialiser object gives the same numbers at each call, with or without a seed, so layers of
-# one shape start as copies of each other. A name makes a new object for each layer.
+# **Two layers given one object start with identical weights; given its name they do not.** In Keras 3 an
+# initialiser object gives the same numbers at each call, with or without a seed. A name makes a new object for
+# each layer.
 #
 # ## Pitfalls
 #
@@ -849,8 +870,8 @@ ck.prove("Two layers that share one initialiser object start as copies, by name 
 #
 # ## What to do tomorrow
 #
-# 1. ReLU and its family: `kernel_initializer="he_normal"`. SELU: `"lecun_normal"`. Tanh, sigmoid and the
-#    output layer: Glorot, which is Keras' default.
+# 1. ReLU and its family: `kernel_initializer="he_normal"`. SELU: `"lecun_normal"`. Tanh and the output layer:
+#    Glorot, which is Keras' default.
 # 2. Standardise the inputs, and leave the biases at 0.
 # 3. Pass the name of an initialiser, never one object to several layers.
 # 4. Before you train a new deep net, send one batch through it and look at the standard deviation of each

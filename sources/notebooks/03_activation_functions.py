@@ -78,8 +78,8 @@ ck.widgets.explore(
 # %% [markdown]
 # ## 1 · Why a curve at all?
 #
-# Take twenty layers with random weights, and no activation function between them. **Predict first:** how
-# many layers are needed to compute the same outputs? And with ReLU between them?
+# Take twenty layers with random weights, and no activation function between them. **Predict first:** can
+# a single layer compute the same outputs? And with ReLU between them?
 
 # %%
 draw = np.random.default_rng(lab.seed)
@@ -127,12 +127,12 @@ ck.prove("One layer cannot compute what twenty with ReLU or tanh compute",
 # | ReLU | $\max(0, z)$ | | He |
 # | LeakyReLU (Maas and others, 2013) | $\max(\alpha z, z)$ | $\alpha$ fixed: 0.01 to 0.3 | He |
 # | RReLU (Xu and others, 2015) | the same | $\alpha$ drawn at random in training, its mean at test | He |
-# | PReLU (He and others, 2015) | the same | $\alpha$ learned, one for each unit | He |
+# | PReLU (He and others, 2015) | $z$ if $z > 0$, else $\alpha z$ | $\alpha$ learned, one for each unit | He |
 # | ELU (Clevert and others, 2016) | $z$ if $z > 0$, else $\alpha(e^z - 1)$ | $\alpha$, usually 1 | He |
 # | SELU (Klambauer and others, 2017) | $1.0507 \cdot \text{ELU}$ with $\alpha = 1.6733$ | two fixed numbers | LeCun |
 # | GELU (Hendrycks and Gimpel, 2016) | $z\,\Phi(z)$ | | He |
-# | Swish, also SiLU (Ramachandran and others, 2017) | $z\,\sigma(\beta z)$ | $\beta$: 1, another number, or learned | He |
-# | Mish (Misra, 2020) | $z \tanh(\text{softplus}(z))$ | | He |
+# | Swish (Ramachandran and others, 2017); with $\beta = 1$ also SiLU (Hendrycks and Gimpel, 2016) | $z\,\sigma(\beta z)$ | $\beta$: 1, another number, or learned | He |
+# | Mish (Misra, 2019) | $z \tanh(\text{softplus}(z))$ | | He |
 #
 # **Predict first:** which of them have a derivative of exactly 0 over a whole stretch? Which ones fall
 # somewhere as $z$ grows?
@@ -222,8 +222,8 @@ ck.prove("GELU, Swish and Mish alone fall somewhere",
 # ![Three graphs of an activation function with the images as dots on them. ReLU, alive: some dots lie on the slope. ReLU, dead: all dots lie on the flat side, where the gradient is 0. LeakyReLU: the same dots lie on a gentle slope.](../figures/dead_unit.svg)
 #
 # What moves all images to the flat side? One long step that pushes a unit's weights and bias far down. So
-# the learning rate is the suspect. A net of three hidden layers of 100 units is trained by plain SGD, with
-# each rate from the same starting weights. The pixels are in $[0, 1]$, as they come, or standardised: mean 0
+# the learning rate is the suspect. A net of three hidden layers of 100 units is trained by plain SGD for two
+# epochs on a small part of the images, with each rate from the same starting weights. The pixels are in $[0, 1]$, as they come, or standardised: mean 0
 # and standard deviation 1.
 #
 # **Predict first:** what share of the units is dead after training with rate 0.1, and with 0.7? Does it help to
@@ -234,7 +234,7 @@ ck.prove("GELU, Swish and Mish alone fall somewhere",
 
 # %%
 n, n_seeds, n_race, hidden, race_epochs, race_seeds, racing = lab.pick(
-    quick=(1_000, 2, 1_500, 5, 4, 2, ("ReLU", "SELU", "Swish, β learned")),
+    quick=(1_000, 2, 1_500, 5, 4, 2, ("ReLU", "SELU", "Swish with learned β")),
     standard=(1_500, 3, 4_000, 10, 4, 3, None),
     full=(10_000, 5, 20_000, 20, 8, 5, None),
 )
@@ -312,37 +312,40 @@ def by_rate(metric):
 dead, born, losses = by_rate("dead"), by_rate("dead at birth"), by_rate("loss")
 here, centred, slope = arms
 ck.show(ck.plotting.lines(
-    {here: dead[here], "the same nets at birth": np.nan_to_num(born[here], nan=np.nanmean(born[here])),
+    {here: dead[here], "the same nets at birth": np.repeat(born[here][:, :1], len(rates), axis=1),
      centred: dead[centred]},
-    rates, log="x", title="A high rate kills units; a cross: at the next rate the run diverged",
+    rates, log="x", crosses="top", title="A high rate kills units",
     xlabel="learning rate", ylabel="dead units after training, %"))  # fmt: skip
 ck.show(ck.plotting.lines(
-    {name: np.nan_to_num(runs, nan=3).clip(None, 3) for name, runs in losses.items()}, rates, log="x",
-    title="Where ReLU loses units, LeakyReLU diverges", xlabel="learning rate",
-    ylabel="training loss (3: diverged)"))  # fmt: skip
+    losses, rates, log="x", crosses="top", title="Where ReLU loses units, LeakyReLU diverges",
+    xlabel="learning rate", ylabel="training loss of the runs left"))  # fmt: skip
 
-killed, spared = np.nanmean(dead[here], axis=0), np.nanmean(dead[centred][:, :2])
-worst, births = killed[3:].max(), np.nanmean(born[here])
+killed, spared = np.nanmean(dead[here], axis=0), np.nanmean(dead[centred][:, :4])
+worst, births, in_place = killed[3:].max(), born[here][:, 0].mean(), np.nanmean(dead[here][:, :4])
 ck.prove("With pixels in [0, 1] a rate of 0.5 or 0.7 kills more units than 0.1", worst > killed[1] + 2,
          f"{worst:.1f}% against {killed[1]:.1f}%")  # fmt: skip
-ck.prove("Up to a rate of 0.1 standardised pixels leave fewer dead units", spared < killed[:2].mean(),
-         f"{spared:.1f}% against {killed[:2].mean():.1f}%")  # fmt: skip
+ck.prove("At rates up to 0.5 standardised pixels leave fewer dead units, on average", spared < in_place,
+         f"{spared:.1f}% against {in_place:.1f}%")  # fmt: skip
 lost = {name: int(np.isnan(runs[:, 3:]).sum()) for name, runs in losses.items()}
 ck.prove("At 0.5 and 0.7 more runs diverge with LeakyReLU than with ReLU", lost[slope] > lost[here],
          f"{lost[slope]} against {lost[here]} of {2 * n_seeds}")  # fmt: skip
-ends = {name: np.nan_to_num(runs, nan=3).mean(axis=0) for name, runs in losses.items()}
-ck.prove("All three end higher with rate 0.7 than with 0.1", all(end[4] > end[1] for end in ends.values()),
-         ", ".join(f"{name} {end[4]:.2f} against {end[1]:.2f}" for name, end in ends.items()))  # fmt: skip
+ends = {name: np.nan_to_num(runs, nan=np.inf).mean(axis=0) for name, runs in losses.items()}
+ck.prove("With rate 0.7 each of the three diverges in some run, or ends higher than with 0.1",
+         all(end[4] > end[1] for end in ends.values()),
+         ", ".join(f"{name} {'diverges' if np.isinf(end[4]) else f'{end[4]:.2f}'}, at 0.1 {end[1]:.2f}"
+                   for name, end in ends.items()))  # fmt: skip
+at_most = {name: int(np.isnan(runs[:, 4]).sum()) for name, runs in losses.items()}  # at 0.7
 
 # %% [markdown]
 # **With pixels in [0, 1], {{ killed[1]:.1f }}% of the units are dead after training with rate 0.1, and
-# {{ killed[4]:.0f }}% with 0.7.** From 0.5 on long steps kill. Below that a higher rate leaves *fewer* of them
-# dead ({{ killed[0]:.1f }}% at 0.03, {{ killed[2]:.1f }}% at 0.3).
+# {{ killed[4]:.0f }}% with 0.7{{ f" (in the {n_seeds - at_most[here]} of {n_seeds} runs that did not diverge)" if at_most[here] else "" }}.** From 0.5 on long steps kill. Even the rate
+# 0.03 ends above the {{ births:.1f }}% at birth, at {{ killed[0]:.1f }}%; why *fewer* are dead after 0.1 and 0.3
+# ({{ killed[2]:.1f }}%), this run does not tell. Perhaps more of them have come back by then (section 4).
 #
-# - **Standardised pixels** save units up to a rate of 0.1: {{ spared:.1f }}% are dead in place of
-#   {{ killed[:2].mean():.1f }}%. Pixels in $[0, 1]$ are never negative, so one step moves the pre-activations of
-#   *all* images to the same side; centred ones push some up and some down. At 0.7 nothing helps: the loss is
-#   {{ ends[centred][4]:.1f }}, against {{ ends[centred][1]:.2f }} at 0.1 (a diverged run counts as 3).
+# - **Standardised pixels** save units: on average over the rates up to 0.5 {{ spared:.1f }}% are dead in place of
+#   {{ in_place:.1f }}%. Pixels in $[0, 1]$ are never negative, so a step made for one image moves the
+#   pre-activations of *all* images to the same side; centred ones push some up and some down. At 0.7
+#   {{ at_most[centred] }} of {{ n_seeds }} runs diverge.
 # - **LeakyReLU** has no dead units, and {{ lost[slope] }} of its {{ 2 * n_seeds }} runs at 0.5 and 0.7 diverge; of
 #   ReLU's, {{ lost[here] }} on pixels in $[0, 1]$. Dead units are a *symptom* of steps that are too long, and without them the net breaks
 #   in another way.
@@ -377,8 +380,10 @@ healing = ck.compare(builds, raw, epochs=8, seeds=n_seeds, callbacks=watching)
 silent, moved = healing.last("silent"), healing.last("moved")
 
 # %% tags=["plot", "claim"]
+labels = {name: f"{name} ({moved[name].mean():.0f} of 50 moved)" for name in silent}
 ck.show(ck.plotting.strips(
-    silent, title="Dead in the first layer: for good. Dead in the third: some come back",
+    {labels[name]: counts for name, counts in silent.items()}, like={labels[name]: name for name in silent},
+    title="Dead ReLUs of the first layer never move; in the third some come back",
     xlabel="units still silent after eight epochs, of 50"))  # fmt: skip
 
 told = ", ".join(f"{name} {[int(v) for v in values]}" for name, values in silent.items())
@@ -409,7 +414,8 @@ ck.prove("With LeakyReLU all units of the first layer learn, though most stay be
 # - **LeakyReLU** (Maas, Hannun and Ng, 2013) came first, with $\alpha = 0.01$; Xu and others (2015) found about
 #   0.2 better.
 # - **RReLU** draws $\alpha$ anew for every unit and sample in training, and takes the mean afterwards: a noise
-#   that **regularises**, as dropout does.
+#   that **regularises** (holds a net back from learning its training set by heart), as dropout does
+#   ([lesson 11](11_dropout.ipynb)).
 # - **PReLU** learns $\alpha$ by backpropagation. He and others (2015) gained with it on ImageNet; on small data
 #   sets it is said to **overfit** (과대적합).
 #
@@ -462,7 +468,7 @@ ck.show(ck.plotting.lines(
     xlabel="step", ylabel="pre-activation z"))  # fmt: skip
 
 kinked, smooth = ("relu", "leaky_relu"), ("elu", "gelu")
-told = ", ".join(f"{name} {swing:.1g}" for name, swing in swings.items())
+told = ", ".join(f"{name} {swing:.2g}" for name, swing in swings.items())
 ck.prove("In the last ten steps ReLU and LeakyReLU still swing, ELU and GELU rest",
          min(swings[name] for name in kinked) > 0.05 and max(swings[name] for name in smooth) < 0.005,
          told)  # fmt: skip
@@ -474,7 +480,7 @@ ck.prove("ELU rests where its derivative is one half, at −ln 2",
 # {{ swings["leaky_relu"]:.2f }}; ELU has come to rest at {{ paths["elu"][-1]:.3f }}, GELU at
 # {{ abs(paths["gelu"][-1]):.3f }}.** At a kink the gradient
 # jumps from one sign to the other and never gets small, so the steps never get short. ELU with
-# $\alpha = 1$ has the slope 1 on both sides of 0, and that is one of the two reasons for it; the other one
+# $\alpha = 1$ has the slope 1 on both sides of 0, and that is one argument for it; its authors' main one
 # comes next. How much a kink costs a whole net, this does not tell: SELU has one, and does well in section 11. (A falling learning rate ends the swinging too:
 # [lesson 09](09_learning_rate_schedules.ipynb).)
 
@@ -536,15 +542,16 @@ ck.prove("SELU's mean is 0, ELU's is next, ReLU's is the highest",
 # 1. standardised inputs;
 # 2. LeCun normal weights;
 # 3. a plain stack of dense layers, no skip connections;
-# 4. no ordinary dropout, but alpha dropout in its place ([lesson 11](11_dropout.ipynb));
-# 5. no ℓ1, ℓ2 or max-norm on the weights ([lesson 10](10_regularisation.ipynb));
+# 4. no ordinary dropout, which sets random outputs to 0 in training, but alpha dropout in its place, which then
+#    restores mean and variance ([lesson 11](11_dropout.ipynb));
+# 5. no ℓ1, ℓ2 or max-norm, which pull weights towards 0 or shorten them ([lesson 10](10_regularisation.ipynb));
 # 6. no batch normalisation ([lesson 04](04_batch_normalisation.ipynb)), which does the same work again.
 #
 # `walk` sends every image twice through 100 new layers of 200 units and measures each layer's outputs: mean,
-# standard deviation, and the **share of their variance that is due to the image**: what a unit gives
-# in both passes is due to the image, what differs is noise (dropout), and what is the same for all images is
-# neither; so the share is the covariance of the two passes over the images, divided by the variance. It also
-# measures the gradient that comes back from a random signal at the far end. Its arguments break one condition
+# standard deviation, and the **share of their variance that is due to the image**. What a unit repeats in both
+# passes *and* what differs from image to image is due to the image; what differs between the passes is noise
+# (dropout); what is the same for all images is a bias. So the share is the covariance of the two passes over the
+# images, divided by the variance. It also measures the gradient that comes back from a random signal at the far end. Its arguments break one condition
 # each.
 
 
@@ -608,17 +615,17 @@ last = {
 # %% tags=["plot", "claim"]
 ck.show(ck.plotting.lines(
     {name: runs[..., 1] for name, runs in walked.items()}, log="y", xlabel="layer",
-    ylabel="std of the outputs", title="With He's weights ReLU keeps its size, as SELU does"))  # fmt: skip
+    ylabel="std of the outputs", title="ReLU keeps its size with He's weights, SELU with LeCun's"))  # fmt: skip
 ck.show(ck.plotting.lines(
     {name: walked[name][..., 2] for name in ("SELU", "ReLU, He")}, xlabel="layer",
     ylabel="share of the variance due to the image",
-    title="But ReLU's outputs grow alike, and SELU's do not"))  # fmt: skip
+    title="After 100 layers ReLU's outputs are mostly the same for all images, SELU's are not"))  # fmt: skip
 
 mean, std = np.abs(walked["SELU"][..., 0]).max(), walked["SELU"][..., 1]
 ck.prove("In each of 100 layers SELU keeps its mean within ±0.1 and its std between 0.8 and 1.25",
          mean <= 0.1 and std.min() >= 0.8 and std.max() <= 1.25,
          f"mean up to {mean:.3f}, std {std.min():.2f} to {std.max():.2f}")  # fmt: skip
-faded = walked["ReLU, LeCun"][:, -1, 1].max()
+faded = last["ReLU, LeCun"][1]
 ck.prove("ReLU with LeCun's weights fades to nothing", faded < 1e-6, f"std {faded:.0e}")
 ck.prove("With He's weights ReLU keeps its size", 0.1 < last["ReLU, He"][1] < 10,
          f"std {last['ReLU, He'][1]:.2g}")  # fmt: skip
@@ -728,15 +735,17 @@ ck.prove("With all conditions kept the gradient grows, but less than a thousandf
 # {{ tested["pull of ℓ2"][:, -1, 1].mean():.2f }}); wrong inputs heal, and {{ inside("pixels in [0, 1]").mean():.0% }} of
 # those layers lie inside.**
 #
-# - Whatever moves or removes the fixed point does lasting harm. Wrong inputs only start away from it, and the
-#   fixed point attracts. The first layers still train on a wrong scale.
+# - Whatever moves or removes the fixed point leaves the net at another scale for good. Wrong inputs only start away
+#   from it, and the fixed point attracts. The first layers still train on a wrong scale.
 # - **Batch normalisation** does not spoil mean and standard deviation. It sets them by force, whatever the
-#   initialiser; SELU's two numbers are idle then.
-# - **Both kinds of dropout** leave nothing of the image in layer 100 ({{ abs(share["alpha dropout 20%"]):.1% }} and
-#   {{ abs(share["ordinary dropout 20%"]):.1% }} of the variance, which is 0 within the noise), although alpha dropout keeps mean and
+#   initialiser; SELU's two numbers are idle then. ({{ share["batch normalisation"]:.0% }} of the variance is due to the image,
+#   {{ share["all kept"]:.0% }} with all conditions kept.)
+# - **Both kinds of dropout** leave nothing of the image in layer 100 (a share of {{ share["alpha dropout 20%"]:.3f }} and
+#   {{ share["ordinary dropout 20%"]:.3f }}, 0 within the noise), although alpha dropout keeps mean and
 #   standard deviation perfectly: the rest is its own noise. Use it in the last layers, not in all of them.
-# - **The gradient** is no fixed point. With all conditions kept it grows {{ back["all kept"]:.0f }}-fold on its way down;
-#   alpha dropout in every layer leaves {{ back["alpha dropout 20%"]:.0e }} of it.
+# - **The gradient** is no fixed point. With all conditions kept it grows {{ back["all kept"]:.0f }}-fold on its way down, with
+#   ℓ2's smaller weights {{ back["pull of ℓ2"]:.1f }}-fold; alpha dropout in every layer leaves
+#   {{ back["alpha dropout 20%"]:.0e }} of it.
 # - Keras' default, Glorot uniform, breaks nothing in square layers: with $n_\text{in} = n_\text{out}$ its
 #   variance *is* LeCun's. In the first and the last layer it differs.
 
@@ -796,7 +805,7 @@ ck.prove("β = 0 makes Swish the line z/2, a huge β makes it ReLU",
 
 # %% [markdown]
 # **GELU is lowest at z = {{ lowest.x:.2f }}, where it gives {{ lowest.fun:.3f }}, and bends the other way at
-# ±1.41: it is neither monotonic nor convex, although you may read that it is both.** Its second derivative is
+# ±1.41: some texts call it monotonic and convex; it is neither.** Its second derivative is
 # $(2 - z^2)\,\varphi(z)$, with the density $\varphi$ of the normal distribution.
 #
 # **Mish is Swish below 0 (at most {{ from_swish["below 0"]:.2f }} apart) and nearly GELU above 0 (at most
@@ -806,7 +815,7 @@ ck.prove("β = 0 makes Swish the line z/2, a huge β makes it ReLU",
 # %% [markdown]
 # ## 10 · What do they cost?
 #
-# ELU and all below it in the table take an exponential; Mish takes an exponential, a logarithm and a tanh.
+# ELU, SELU and Swish take an exponential, GELU the error function, Mish an exponential, a logarithm and a tanh.
 # But an activation function is never alone: a layer first computes $xW$. **Predict first:** how many times
 # as long as with ReLU does a layer of 100 units take with GELU? With Mish?
 #
@@ -852,7 +861,8 @@ ahead, cost = ({name: seconds[name, back] / seconds["relu", back] for name in fu
 
 # %% tags=["plot", "claim"]
 for multiple, way in ((ahead, "forward"), (cost, "forward and back")):
-    ck.show(ck.plotting.bars(multiple, form=".2f", title=f"What a layer costs, {way}",
+    ck.show(ck.plotting.bars(multiple, form=".2f",
+                             title=f"With Mish a layer takes {multiple['mish']:.1f} times as long as with ReLU, {way}",
                              xlabel=f"time {way}, as a multiple of ReLU's layer"))  # fmt: skip
 
 told = ", ".join(f"{name} {1e3 * seconds[name, False]:.1f} and {1e3 * seconds[name, True]:.1f} ms"
@@ -867,14 +877,16 @@ ck.prove("A layer with Mish takes longer than one with ReLU", cost["mish"] > 1.0
 # {{ cost["swish"]:.2f }} times with Swish, {{ cost["mish"]:.2f }} times with Mish; the product $xW$ alone
 # (`linear`) {{ cost["linear"]:.2f }}. Forward alone, as in a prediction, it is {{ ahead["gelu"]:.2f }},
 # {{ ahead["swish"]:.2f }}, {{ ahead["mish"]:.2f }} and {{ ahead["linear"]:.2f }}.** With more inputs the product grows and the function does
-# not, so the ratios fall. These are ratios of one machine; measure yours where a prediction has to be quick.
+# not, so the ratios fall. (LeakyReLU, which cannot be faster than ReLU, has {{ ahead["leaky_relu"]:.2f }} and
+# {{ cost["leaky_relu"]:.2f }}: so large is the noise.) These are ratios of one machine; measure yours where a prediction has to be quick.
 
 # %% [markdown]
 # ## 11 · A deep net, one race
 #
 # A net of {{ hidden }} hidden layers of 50 units on standardised pixels, trained by Adam with He's weights
-# (LeCun's for SELU) and the same batches in the same order for all. Each function gets the learning rate that
-# suits it, found by the same search: each rate is tried once, with a seed that the race does not use, and
+# (LeCun's for SELU) and the same batches in the same order for all: {{ race_epochs }} epochs of
+# {{ f"{n_race:,}" }} images, a short race. Each function gets the learning rate that
+# suits it, found by the same search: each rate is tried with {{ race_seeds }} seeds that the race does not use, and
 # where the best rate is the first or the last of the list, the list is made longer.
 # (In the profile `quick` only three start, with 5 layers; in `full` the net has 20.)
 #
@@ -884,7 +896,7 @@ ck.prove("A layer with Mish takes longer than one with ReLU", cost["mish"] > 1.0
 slopes = keras.initializers.Constant(0.25)
 racers = {"ReLU": "relu", "LeakyReLU": leaky, "RReLU": ck.activations.RReLU(),
           "PReLU": keras.layers.PReLU(alpha_initializer=slopes), "ELU": "elu", "SELU": "selu",
-          "GELU": "gelu", "Swish": "swish", "Swish, β learned": ck.activations.TrainableSwish(),
+          "GELU": "gelu", "Swish": "swish", "Swish with learned β": ck.activations.TrainableSwish(),
           "Mish": "mish"}  # fmt: skip
 
 
@@ -895,7 +907,7 @@ def racer(name):
 
 images, builds = data.standardized(), {name: racer(name) for name in racing or racers}
 race = ck.compare(builds, images, epochs=race_epochs, batch_size=64, seeds=race_seeds,
-                  rates=(0.001, 0.003))  # fmt: skip
+                  rates=(0.001, 0.003), search_seeds=race_seeds)  # fmt: skip
 ck.show(race.final("val_loss"))
 
 race.table("val_loss")
@@ -906,7 +918,7 @@ means = {name: values.mean() for name, values in ends.items()}
 first, last_one = min(means, key=means.get), max(means, key=means.get)
 spread = np.mean([values.std(ddof=1) for values in ends.values()])
 guessing = np.log(10)
-ck.prove(f"Every function trains {hidden} layers", means[last_one] < 0.6 * guessing,
+ck.prove(f"With every function a net of {hidden} layers learns", means[last_one] < 0.6 * guessing,
          f"validation loss {means[last_one]:.2f} at most, guessing {guessing:.2f}")  # fmt: skip
 ck.prove("No best rate stands at the end of its list",
          all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items()),
@@ -916,7 +928,9 @@ ck.prove("Behind a layer with He's weights ReLU keeps the mean square, GELU and 
          abs(passed["relu"] - 1) < 1e-3 and max(passed["gelu"], passed["swish"]) < 0.9,
          ", ".join(f"{name} {share:.2f}" for name, share in passed.items()))  # fmt: skip
 betas = [
-    float(layer.beta) for layer in race.models["Swish, β learned"].layers if hasattr(layer, "beta")
+    float(layer.beta)
+    for layer in race.models["Swish with learned β"].layers
+    if hasattr(layer, "beta")
 ]
 ck.prove("Each layer has learned a β of its own",
          len(set(betas)) == hidden and 1.0 not in betas,
@@ -924,7 +938,7 @@ ck.prove("Each layer has learned a β of its own",
 
 # %% [markdown]
 # **{{ first }} ends lowest, at {{ means[first]:.2f }}, {{ last_one }} highest, at {{ means[last_one]:.2f }}; the seeds of
-# one function have a standard deviation of {{ spread:.2f }}.** All of them train {{ hidden }} layers.
+# one function have a standard deviation of {{ spread:.2f }}.** With each of them a net of {{ hidden }} layers learns.
 # {{ race.verdict("val_loss").text }} (A function whose runs scatter widely may lie further off and still not
 # be told apart.) Whoever compares one run of each may find another order next time.
 #
@@ -935,7 +949,7 @@ ck.prove("Each layer has learned a β of its own",
 #
 # ### Which one should you take?
 #
-# What is usually recommended, as a place to start from:
+# What is usually recommended (after Géron, chapter 11), as a place to start from:
 #
 # | situation | start with | why |
 # |---|---|---|
@@ -1005,8 +1019,7 @@ ck.prove("One PReLU object in two places has one set of 8 slopes", extra == 8, f
 #   `keras.activations.leaky_relu` {{ by_function:.2g }}, the first paper 0.01. Always write `negative_slope=`.
 #   (The old name `alpha=` only warns; ELU's `alpha=` is still called so.)
 # - **Counting dead units on one batch.** A unit that is silent for 32 images may speak for the next.
-# - **SELU with Keras' default initialiser, He, ordinary dropout or a skip connection.** Nothing warns you;
-#   section 8 shows what you lose.
+# - **SELU with He, ordinary dropout or a skip connection.** Nothing warns you; section 8 shows what you lose.
 # - **`training=True` left on for RReLU** at prediction: every call gives another answer.
 # - **One PReLU object in two places** is one layer with {{ extra }} slopes, not two layers. Make one for each place
 #   (`ck.models.mlp` makes a copy for each layer).
@@ -1027,7 +1040,8 @@ ck.prove("One PReLU object in two places has one set of 8 slopes", extra == 8, f
 # - Without a curve between them, layers collapse into one.
 # - A ReLU unit is dead if it is 0 for every sample. Long steps kill it; only learning in the layers below
 #   can bring it back.
-# - A kink makes descent swing, a mean above 0 drowns the image in what all have in common: hence ELU and SELU.
+# - A kink makes descent swing; ELU has none. A mean above 0 drowns the image in what all have in common: hence ELU
+#   and SELU.
 # - SELU keeps mean 0 and variance 1 over 100 layers; five broken conditions end that, wrong inputs heal.
 # - GELU, Swish and Mish are smooth, dip below 0 and are neither convex nor monotonic.
 #

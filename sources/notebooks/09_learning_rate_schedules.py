@@ -367,7 +367,7 @@ callbacks = {
 }
 budget = {"batch_size": batch_size, "seeds": n_seeds}
 race = ck.compare(dict.fromkeys(callbacks, build), data, epochs=epochs, callbacks=callbacks,
-                  rates=(0.03, 0.1, 0.3), **budget)  # fmt: skip
+                  rates=(0.03, 0.1, 0.3), search_seeds=3, **budget)  # fmt: skip
 ck.show(race.final("val_loss"))
 
 race.table("val_loss")

@@ -766,9 +766,9 @@ print(
 # %% tags=["helper"]
 right = fine.labels == y_pool
 counts = [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= len(right)]
-draw = np.random.default_rng(lab.seed)
+n_deals, draw = 1_000, np.random.default_rng(lab.seed)
 too_good = {"chosen on the test set": [], "chosen on validation": []}
-for _ in range(1_000):
+for _ in range(n_deals):
     valid, tested, fresh = (
         right[:, part].mean(axis=1)
         for part in np.split(draw.permutation(right.shape[1]), [250, 500])
@@ -778,7 +778,7 @@ for _ in range(1_000):
         best = [order[:k][np.argmax(judge[order[:k]])] for k in counts]
         too_good[name].append(100 * (tested[best] - fresh[best]))
 dear, honest = (np.mean(each, axis=0) for each in too_good.values())
-deals_apart = np.std(too_good["chosen on validation"], axis=0)[-1] / 1_000**0.5  # standard error
+deals_apart = np.std(too_good["chosen on validation"], axis=0)[-1] / n_deals**0.5  # standard error
 ck.show(ck.plotting.lines({"chosen on the test set": dear, "chosen on validation": honest}, counts, log="x",
     title=f"The best of {counts[-1]} on the test set looks {dear[-1]:.1f} points too good",
     xlabel="configurations to choose from", ylabel="test accuracy minus the truth, points"))  # fmt: skip
@@ -786,7 +786,7 @@ ck.show(ck.plotting.lines({"chosen on the test set": dear, "chosen on validation
 # %% tags=["claim"]
 ck.prove("Choosing on the test set flatters", dear[-1] > 0.3, f"{dear[-1]:.2f} points")
 ck.prove(
-    "Choosing on validation does not, as far as 1,000 deals can tell",
+    f"Choosing on validation does not, as far as {n_deals:,} deals can tell",
     abs(honest[-1]) < 4 * deals_apart,
     f"{honest[-1]:+.2f} ± {deals_apart:.2f} points",
 )
