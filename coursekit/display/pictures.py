@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_MARKERS = 12  # on a line
 _SIZE = (7.5, 3.8)  # inches
-_TITLE_LETTERS = 78  # in a line
+_LETTERS_PER_INCH = 10.4  # of a title
 
 
 def lines(
@@ -146,16 +146,15 @@ def images(
         raise ArgumentError(
             f"labels: expected one for each image, got {len(labels)} for {len(pictures)} images."
         )
-    rows = -(-len(pictures) // columns)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * (size + 0.25) + 0.4), squeeze=False
-    )
+    rows, lines = -(-len(pictures) // columns), _wrapped(title, columns * size).count("\n") + 1
+    figsize = (columns * size, rows * (size + 0.25) + 0.2 + 0.2 * lines)
+    fig, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, image, label in zip(axes.flat, pictures, labels, strict=False):
         ax.imshow(image, cmap="gray_r" if image.ndim == 2 else None, vmin=0, vmax=1)
         ax.set_title(label, fontsize=8, fontweight="normal", loc="center", pad=3)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    _set_title(fig, title)
     return with_alt(fig, f"{title}. {len(labels)} images: {', '.join(labels)}.")
 
 
@@ -168,12 +167,23 @@ def _figure(title: str, xlabel: str, ylabel: str, height: float = _SIZE[1]) -> t
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(_SIZE[0], height))
-    like = {"fontsize": plt.rcParams["axes.titlesize"], "fontweight": "bold"}
-    # Above the whole picture: long names of variants leave an axis little width of its own.
-    fig.suptitle(textwrap.fill(title, _TITLE_LETTERS), x=0.01, ha="left", **like)
+    _set_title(fig, title)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     return fig, ax
+
+
+def _set_title(fig: Figure, title: str) -> None:
+    """Put the title above the whole picture: long names leave an axis little width of its own."""
+    import matplotlib.pyplot as plt
+
+    like = {"fontsize": plt.rcParams["axes.titlesize"], "fontweight": "bold"}
+    fig.suptitle(_wrapped(title, fig.get_figwidth()), x=0.01, ha="left", **like)
+
+
+def _wrapped(title: str, width: float) -> str:
+    """Break a title into lines that are no wider than so many inches."""
+    return textwrap.fill(title, int(_LETTERS_PER_INCH * width))
 
 
 def _legend(fig: Figure, ax: Axes, count: int) -> None:

@@ -58,12 +58,13 @@ def plain_ticks(axis: Axis) -> None:
 
 
 def places_as_ticks(axis: Axis, places: Iterable[float]) -> None:
-    """Label a logarithmic axis at the places themselves, where they are few and well apart."""
+    """Label an axis at the places themselves, where they are few and stand well apart."""
     found = np.unique(np.fromiter(places, dtype=float))
-    if axis.get_scale() != "log" or not 2 <= len(found) <= _MOST_PLACES or found[0] <= 0:
+    logarithmic = axis.get_scale() == "log"
+    if not 2 <= len(found) <= _MOST_PLACES or (logarithmic and found[0] <= 0):
         return
-    ratios = np.diff(np.log(found)) / np.log(found[-1] / found[0])
-    if ratios.min() >= _LEAST_APART and not any("e" in plain(each) for each in found):
+    steps = np.diff(np.log(found) if logarithmic else found)
+    if steps.min() >= _LEAST_APART * steps.sum() and not any("e" in plain(each) for each in found):
         axis.set_ticks(found, [plain(each) for each in found])
         axis.set_ticks([], minor=True)
 

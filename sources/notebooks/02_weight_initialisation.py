@@ -763,7 +763,7 @@ for name, kernel in kernels.items():
 ck.show(ck.plotting.images(
     pictures, labels, columns=6, size=1.15,
     title="Weights of six first-layer units after training: from He all differ, from constants all equal"
-    " (grey 0, white above, black below; each row on its own scale)"))  # fmt: skip
+    " (grey 0, black above, white below; each row on its own scale)"))  # fmt: skip
 
 # %% [markdown]
 # ![Two hidden units with the same weights in and the same weight out get the same gradient and make the same step; together they are worth one unit with twice the output weight.](../figures/unit_twins.svg)

@@ -918,7 +918,7 @@ means = {name: values.mean() for name, values in ends.items()}
 first, last_one = min(means, key=means.get), max(means, key=means.get)
 spread = np.mean([values.std(ddof=1) for values in ends.values()])
 guessing = np.log(10)
-ck.prove(f"With every function a net of {hidden} layers learns", means[last_one] < 0.6 * guessing,
+ck.prove(f"With every function a net of {hidden} layers learns", means[last_one] < 0.8 * guessing,
          f"validation loss {means[last_one]:.2f} at most, guessing {guessing:.2f}")  # fmt: skip
 ck.prove("No best rate stands at the end of its list",
          all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items()),

@@ -25,10 +25,10 @@ import keras
 import numpy as np
 from keras import layers
 
-n, n_race, epochs, n_seeds, n_scales, steps = lab.pick(
-    quick=(4_000, 2_048, 6, 2, 8, 150),
-    standard=(8_000, 8_000, 6, 4, 16, 300),
-    full=(55_000, 55_000, 12, 5, 16, 1000),
+n, n_race, epochs, n_seeds, n_search, n_scales, steps = lab.pick(
+    quick=(4_000, 2_048, 6, 2, 1, 8, 150),
+    standard=(8_000, 8_000, 6, 4, 3, 16, 300),
+    full=(55_000, 55_000, 12, 5, 3, 16, 1000),
 )
 data = ck.load("mnist").subset(n)
 scratch = ck.scratch.layers
@@ -609,8 +609,8 @@ kinds = {
     for name, kind in places.items()
 }
 race = ck.compare(
-    kinds, digits, epochs=epochs, batch_size=64, seeds=n_seeds, rates=(0.02, 0.1, 0.5)
-)
+    kinds, digits, epochs=epochs, batch_size=64, seeds=n_seeds, rates=(0.02, 0.1, 0.5),
+    search_seeds=n_search)  # fmt: skip
 ck.plotting.style()
 ck.show(race.rate_curves(log="xy"))
 ck.show(race.curves("val_loss", title="Each at its best rate: with BN there in fewer epochs"))
@@ -660,15 +660,18 @@ ck.prove("BN's lead is larger at 0.5 than at 0.02, and there the plain loss is m
          high[1] / high[0] > max(2, low[1] / low[0]),
          f"plain to BN {low[1]:.2f} : {low[0]:.2f} at 0.02, {high[1]:.2f} : {high[0]:.2f} at 0.5")  # fmt: skip
 same = race.rates["BN before ReLU"] == race.rates["plain"]
-order = {name: race.last("val_loss")[name] for name in ("BN before ReLU", "BN after ReLU")}
+lost = np.isinf(race.searched["plain"][0.5])
+between = ck.verdict(
+    {kind: race.last("val_loss")[kind] for kind in ("BN before ReLU", "BN after ReLU")}
+)
 early = {name: race.history[name]["val_loss"][:, 0] for name in kinds}
 ck.prove("After one epoch the net with BN before ReLU is below the plain one with every seed",
          (early["BN before ReLU"] < np.nan_to_num(early["plain"], nan=np.inf)).all(),
          f"{early['BN before ReLU'].mean():.2f} and {np.nanmean(early['plain']):.2f} on average")  # fmt: skip
 ck.prove(
-    "BN reaches the plain net's best loss before its last epoch",
-    needed["BN before ReLU"] < epochs,
-    f"{target:.3f} in epoch {needed['BN before ReLU']} of {epochs}",
+    "BN reaches the plain net's best loss no later than the plain net",
+    needed["BN before ReLU"] <= needed["plain"],
+    f"{target:.3f} in epoch {needed['BN before ReLU']}, plain in {needed['plain']}",
 )
 inside = all(min(found) < race.rates[name] < max(found) for name, found in race.searched.items())
 ck.prove("No best rate stands at the end of its list", inside,
@@ -680,11 +683,11 @@ ck.prove("No best rate stands at the end of its list", inside,
 # after one epoch BN before ReLU is at {{ early["BN before ReLU"].mean():.2f }}, the plain net at
 # {{ np.nanmean(early["plain"]):.2f }}.** The best rates are {{ race.rates["BN before ReLU"]:.2g }} with BN and
 # {{ race.rates["plain"]:.2g }} without{{ ", so the epochs saved here do not come from a higher rate" if same else "" }}. What BN does
-# besides is to **tolerate higher rates**: at 0.5 it has a loss of {{ high[0]:.2f }}, the plain net
-# {{ high[1]:.2f }} (at 0.02 {{ low[0]:.2f }} and {{ low[1]:.2f }}; one run each).
+# besides is to **tolerate higher rates**: at 0.5 it has a loss of {{ high[0]:.2f }}, and the plain net
+# {{ "diverges" if lost else f"{high[1]:.2f}" }} (at 0.02 {{ low[0]:.2f }} and {{ low[1]:.2f }}; means of {{ n_search }} runs).
 #
-# How far down they get in the end is another question: {{ end }} And between the two places for BN: {{ ck.verdict(order).text }}
-# On other nets it is the other way round; try both.
+# How far down they get in the end is another question: {{ end }} {{ between.text if between.winner else "Nor do the seeds decide between BN before and after ReLU." }}
+# Try both places on your net.
 #
 # **In seconds BN has the plain net's best loss after {{ slower * needed["BN before ReLU"] / needed["plain"]:.2f }} of the plain net's
 # time**: an epoch with BN took {{ slower:.2f }} times as long when this run measured it. That depends on what
@@ -831,11 +834,7 @@ ck.prove(
 gain_true, gain_noisy = (ends[whole] - ends[four] for ends in (end_true, end_noisy))
 ck.prove("With true labels they gain at most half as much, if anything", gain_true < gain_noisy / 2,
          f"{gain_true:+.3f}, with noisy ones {gain_noisy:+.3f}")  # fmt: skip
-ck.prove(
-    "With noisy labels BN on the whole batch ends above the plain net",
-    end_noisy[whole] > end_noisy["plain"],
-    f"{end_noisy[whole]:.2f} > {end_noisy['plain']:.2f}",
-)
+usual = ck.verdict({name: by_labels["noisy"][name] for name in ("plain", whole)})
 
 # %% [markdown]
 # **With noisy labels groups of 4 end at {{ end_noisy[four]:.2f }}, the whole batch at
@@ -844,9 +843,9 @@ ck.prove(
 # where there are wrong labels that should not be learned. Their noise is the likely
 # reason; but by section 4 groups of 4 also lose half of the gradient. One image's $\hat x$
 # has the standard deviation {{ spread[1]:.2f }} in random groups of 4, {{ spread[3]:.2f }} in
-# groups of 16, {{ spread[4]:.2f }} in batches of 64. In a usual batch too little of it is left to
-# help: where labels are noisy, BN on the whole batch ends above the plain net
-# ({{ end_noisy["plain"]:.2f }}). Do not count on BN as your regulariser.
+# groups of 16, {{ spread[4]:.2f }} in batches of 64. In a usual batch little of it is left. Is BN on the whole batch, with
+# noisy labels, better than the plain net? {{ usual.text }} With other seeds the order is often the other one: do not
+# count on BN as your regulariser.
 #
 # ### And together with dropout?
 #
@@ -977,8 +976,8 @@ ck.prove(
     f"{apart:.0e} apart",
 )
 ck.prove("With a batch of 1 BN learns next to nothing", bn[0] < 0.25, f"accuracy {bn[0]:.2f}")
-ck.prove("With a batch of 2 layer normalisation is ahead of BN by more than 10 percentage points",
-         ln[1] > bn[1] + 0.1, f"{ln[1]:.2f} against {bn[1]:.2f}")  # fmt: skip
+ck.prove("With a batch of 2 layer normalisation is ahead of BN by more than 5 percentage points",
+         ln[1] > bn[1] + 0.05, f"{ln[1]:.2f} against {bn[1]:.2f}")  # fmt: skip
 ck.prove(
     "With a batch of 32 BN is ahead of layer normalisation",
     bn[3] > ln[3],
@@ -1286,8 +1285,7 @@ ck.prove("A step with the rate 0.4 leads down more often with BN", far["BN"] > f
 # %% [markdown]
 # **The net with jitter has {{ moves["BN and jitter"] / moves["plain"]:.0f }} times the plain net's
 # shift, and its loss is {{ ends["BN and jitter"]:.2f }} against {{ ends["plain"]:.2f }}
-# ({{ ends["BN"]:.2f }} with BN alone; two seeds).** (The plain net moves little because it hardly learns; BN alone moves
-# {{ moves["BN"] / moves["plain"]:.1f }} times as much.) So calm cannot be what makes BN work there; jitter has a
+# ({{ ends["BN"]:.2f }} with BN alone; two seeds).** (The plain net moves little because it hardly learns.) So calm cannot be what makes BN work there; jitter has a
 # cost, but most of the benefit survives. (That BN alone moves so little is true by construction: right
 # behind it a unit's mean is β.) **A step with the rate 0.4 leads down in {{ far["BN"]:.0% }} of moments with
 # BN, in {{ far["plain"]:.0% }} without; in half of them or more it does so up to {{ until["BN"]:g }} and {{ until["plain"]:g }}**: section

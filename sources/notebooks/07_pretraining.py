@@ -543,14 +543,17 @@ ck.prove(
 ck.prove("Lower temperature, more push on the false negative", push[0.1] > push[0.5] + 0.2,
          f"{push[0.1]:.0%} at 0.1, {push[0.5]:.0%} at 0.5")  # fmt: skip
 ck.prove(
-    "Features trained at temperature 0.5 beat those at 0.1", warm > cold, f"{warm:.3f} > {cold:.3f}"
+    "Features trained at temperature 0.5 are no worse than those at 0.1, but for 5 points",
+    warm > cold - 0.05,
+    f"{warm:.3f} against {cold:.3f}",
 )
 
 # %% [markdown]
 # **The partner is found in {{ right.mean():.0% }} of the cases, and {{ same[~right].mean():.0% }} of the wrong picks show the
 # same digit: most mistakes are none.** The loss punishes them all the same. That may be why temperature 0.5 gives better
-# features here than 0.1 ({{ warm:.1% }} against {{ cold:.1% }}): a low temperature spends nearly all of its push on the
-# nearest negatives, and with ten classes a tenth of all negatives are false. Chen and others (2020) found 0.1
+# features here than 0.1 ({{ warm:.1% }} against {{ cold:.1% }}; one training each, and with one other seed in ten 0.1 was ahead, by 3
+# points): a low temperature spends nearly all of its push on the nearest negatives, and with ten classes a tenth of
+# all negatives are false. Chen and others (2020) found 0.1
 # best on ImageNet, where a thousand classes leave one false negative in a thousand, and 0.5 on CIFAR-10, which has
 # ten. The textbook's value belongs to the textbook's data.
 #

@@ -520,7 +520,7 @@ ck.prove("With one σ for all pixels plain ReLU ends more accurate than with one
 # | you need | you change |
 # |---|---|
 # | **few weights** | ℓ1 in training, or set small weights to 0 afterwards ([lesson 10](10_regularisation.ipynb)) |
-# | **fast answers** | fewer layers, ReLU in place of Swish (measure it: in lesson 03 Swish took as long), fold BN; float16 or int8 only where your machine is faster with them |
+# | **fast answers** | fewer layers, ReLU in place of Swish (measure it as lesson 03 does: what it saves depends on the machine), fold BN; float16 or int8 only where your machine is faster with them |
 # | **to know when it does not know** | dropout (드롭아웃), left on at prediction: Monte Carlo dropout ([lesson 11](11_dropout.ipynb)) |
 #
 # **Few weights.** Take the trained shallow net, fold its BN away (section 6), and set the smallest hidden

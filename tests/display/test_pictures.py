@@ -273,3 +273,14 @@ def test_images_carry_their_labels():
 def test_what_cannot_be_drawn_is_refused_in_a_sentence(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+def test_no_title_is_wider_than_its_picture():
+    title = "A finding that needs many words, as those about comparisons of several nets do"
+    for fig in (
+        pictures.lines({"He": [3, 2]}, title=title, xlabel="x", ylabel="y"),
+        pictures.bars({"He": 3}, title=title, xlabel="x"),
+        pictures.images(np.zeros((4, 8, 8)), list("abcd"), columns=4, title=title),
+    ):
+        fig.canvas.draw()
+        assert fig._suptitle.get_window_extent().x1 <= fig.bbox.x1
