@@ -133,8 +133,8 @@ ck.prove("After ten steps the smallest rate is the highest", max(early, key=earl
 # first epoch? Which one after the last? What happens to 0.1 if the rate drops to 0.01 near the end?
 
 # %%
-n, epochs, batch_size, n_seeds = lab.pick(
-    quick=(2_048, 6, 32, 2), standard=(10_000, 8, 128, 5), full=(55_000, 12, 128, 5)
+n, epochs, batch_size, n_seeds, n_search = lab.pick(
+    quick=(2_048, 6, 32, 2, 1), standard=(10_000, 8, 128, 5, 3), full=(55_000, 12, 128, 5, 3)
 )
 data = ck.load("mnist", n_valid=1_024).subset(n)
 
@@ -345,7 +345,7 @@ ck.show(ck.plotting.lines(
 # ## 5 · The race
 #
 # Every schedule gets the same net, the same {{ epochs }} epochs, and a highest rate of its own, found
-# by the same search: three trainings for each rate with seeds that the race does not use. Where the best
+# by the same search: {{ n_search }} trainings for each rate with seeds that the race does not use. Where the best
 # rate is the lowest or the highest of the list, the search goes on beyond it. (Comparing them at one common rate would only show whom that rate
 # suits.) Performance scheduling halves its rate after one epoch without progress; in a long training
 # wait for five.
@@ -367,7 +367,7 @@ callbacks = {
 }
 budget = {"batch_size": batch_size, "seeds": n_seeds}
 race = ck.compare(dict.fromkeys(callbacks, build), data, epochs=epochs, callbacks=callbacks,
-                  rates=(0.03, 0.1, 0.3), search_seeds=3, **budget)  # fmt: skip
+                  rates=(0.03, 0.1, 0.3), search_seeds=n_search, **budget)  # fmt: skip
 ck.show(race.final("val_loss"))
 
 race.table("val_loss")
@@ -423,7 +423,7 @@ ck.prove("No best rate stands at the end of its list", inside,
 # its differences, seed by seed, leaves out 0 against *every* other one. That the rate falls is not enough:
 # {{ modest }}, which spends most of its rate early, ends at {{ ends[modest]:.3f }}. What the
 # leaders share is a rate that stays high for long and ends near 0. (How far ahead they are hangs on the constant
-# rate: the two best of its search are {{ two_best }}, means of three trainings, and the lower rate has the lower floor.)
+# rate: the two best of its search are {{ two_best }}, means of {{ n_search }} trainings, and the lower rate has the lower floor.)
 
 # %% [markdown]
 # ## 6 · What warm-up is for
