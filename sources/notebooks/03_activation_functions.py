@@ -342,7 +342,7 @@ at_most = {name: int(np.isnan(runs[:, 4]).sum()) for name, runs in losses.items(
 # 0.03 ends above the {{ births:.1f }}% at birth, at {{ killed[0]:.1f }}%; why *fewer* are dead after 0.1 and 0.3
 # ({{ killed[2]:.1f }}%), this run does not tell. Perhaps more of them have come back by then (section 4).
 #
-# - **Standardised pixels** save units: on average over the rates up to 0.5 {{ spared:.1f }}% are dead in place of
+# - **Standardised pixels** save units: on average over the rates up to 0.5, {{ spared:.1f }}% are dead in place of
 #   {{ in_place:.1f }}%. Pixels in $[0, 1]$ are never negative, so a step made for one image moves the
 #   pre-activations of *all* images to the same side; centred ones push some up and some down. At 0.7
 #   {{ at_most[centred] }} of {{ n_seeds }} runs diverge.

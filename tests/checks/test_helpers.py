@@ -9,8 +9,10 @@ import pytest
 
 from coursekit.checks import Wrong
 from coursekit.checks.engine.stubs import is_untouched
+from coursekit.checks.engine.tasks import TaskList
+from coursekit.checks.kit.behaviour import behaviour
 from coursekit.checks.kit.calling import call, require_subclass
-from coursekit.checks.kit.compare import agree, close_each
+from coursekit.checks.kit.compare import agree, close_each, rng
 from coursekit.checks.kit.values import array, describe, number
 
 # Stubs
@@ -345,3 +347,21 @@ def test_rounding_near_zero_is_no_mistake_but_a_small_value_is():
     assert close_each([1.0, 1e-3], [1.0, 0.0]) == [True, False]
     assert close_each([np.nan], [1.0]) == [False]
     assert close_each([], []) == []
+
+
+def test_one_process_judges_fairly_with_one_seed_word_after_another(monkeypatch):
+    tasks = TaskList(99, "Seeds")
+
+    @behaviour(
+        tasks, title="Double", right=lambda x: 2 * x, hints=("Add.",),
+        mistakes={"You square it.": lambda x: x * x},
+    )  # fmt: skip
+    def double(answer):
+        """Drawn inputs, as most checks have."""
+        return {"of three numbers": answer(rng("double").normal(size=3))}
+
+    for word in ("tulip", "rose", ""):
+        monkeypatch.setenv("COURSEKIT_CHECK_SEED", word)
+        double(lambda x: x + x)
+        with pytest.raises(Wrong, match="You square it"):
+            double(lambda x: x**2)

@@ -9,7 +9,7 @@ from typing import Any
 
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.engine.verdict import Wrong
-from coursekit.checks.kit.compare import loosely_equal
+from coursekit.checks.kit.compare import loosely_equal, seed_word
 from coursekit.checks.kit.places import first_place
 
 Seen = Mapping[str, Any]
@@ -58,23 +58,23 @@ def behaviour(
 
     def decorate(look: Callable[..., Seen]) -> Callable[..., None]:
         @cache
-        def of_the_right_one() -> Seen:
+        def of_the_right_one(seed: str) -> Seen:
             return look(*_several(right))
 
         @cache
-        def of_a_wrong_one(reason: str) -> Seen:
+        def of_a_wrong_one(reason: str, seed: str) -> Seen:
             try:
                 return look(*_several(mistakes[reason]))
             except Exception:  # caught by a rule: then it is not what was answered
                 return {}
 
         def check(*answers: Any) -> None:
-            seen, want = look(*answers), of_the_right_one()
+            seen, want = look(*answers), of_the_right_one(seed_word())
             wrong_at = [name for name in want if not _same(seen, want, name, rtol)]
             if not wrong_at:
                 return
             for reason in mistakes:
-                shown = of_a_wrong_one(reason)
+                shown = of_a_wrong_one(reason, seed_word())
                 if list(shown) == list(seen) and all(_same(seen, shown, n, rtol) for n in shown):
                     raise Wrong(reason)
             name = wrong_at[0]

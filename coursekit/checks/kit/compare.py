@@ -26,8 +26,12 @@ def rng(name: str) -> np.random.Generator:
     >>> int(rng("power").integers(1000)) == int(rng("power").integers(1000))
     True
     """
-    secret = os.environ.get("COURSEKIT_CHECK_SEED", "")
-    return np.random.default_rng(zlib.crc32((secret + name).encode()))
+    return np.random.default_rng(zlib.crc32((seed_word() + name).encode()))
+
+
+def seed_word() -> str:
+    """Return the word that makes checks draw other inputs: what they show is kept by it."""
+    return os.environ.get("COURSEKIT_CHECK_SEED", "")
 
 
 def agree(
