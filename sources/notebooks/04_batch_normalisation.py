@@ -844,7 +844,7 @@ usual = ck.verdict({name: by_labels["noisy"][name] for name in ("plain", whole)}
 # reason; but by section 4 groups of 4 also lose half of the gradient. One image's $\hat x$
 # has the standard deviation {{ spread[1]:.2f }} in random groups of 4, {{ spread[3]:.2f }} in
 # groups of 16, {{ spread[4]:.2f }} in batches of 64. In a usual batch little of it is left. Is BN on the whole batch, with
-# noisy labels, better than the plain net? {{ usual.text }} With other seeds the order is often the other one: do not
+# noisy labels, better than the plain net? {{ usual.text }} One task and few seeds: do not
 # count on BN as your regulariser.
 #
 # ### And together with dropout?

@@ -551,8 +551,8 @@ ck.prove(
 # %% [markdown]
 # **The partner is found in {{ right.mean():.0% }} of the cases, and {{ same[~right].mean():.0% }} of the wrong picks show the
 # same digit: most mistakes are none.** The loss punishes them all the same. That may be why temperature 0.5 gives better
-# features here than 0.1 ({{ warm:.1% }} against {{ cold:.1% }}; one training each, and with one other seed in ten 0.1 was ahead, by 3
-# points): a low temperature spends nearly all of its push on the nearest negatives, and with ten classes a tenth of
+# features here than 0.1 ({{ warm:.1% }} against {{ cold:.1% }}; one training each, so another seed
+# may turn it): a low temperature spends nearly all of its push on the nearest negatives, and with ten classes a tenth of
 # all negatives are false. Chen and others (2020) found 0.1
 # best on ImageNet, where a thousand classes leave one false negative in a thousand, and 0.5 on CIFAR-10, which has
 # ten. The textbook's value belongs to the textbook's data.
