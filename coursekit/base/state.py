@@ -112,7 +112,7 @@ def optimizer_variables(
 ) -> list[keras.Variable]:
     """Return all variables of an optimizer, also those that it does not list.
 
-    Nadam keeps one number that `variables` leaves out, and a wrapper may leave out what is inside.
+    A wrapper may leave out what is inside, and an optimizer of one's own what it keeps itself.
     """
     from coursekit.base.keras import keras
 

@@ -114,6 +114,7 @@ AT_TEST: dict[str, Callable[[float, float], float]] = {
     "1 for the slope": lambda low, high: 1.0,
     "half the width of the interval": lambda low, high: (high - low) / 2,
     "minus the mean": lambda low, high: -(low + high) / 2,
+    "the mean of 1/8 and 1/3, whatever the limits are": lambda low, high: (1 / 8 + 1 / 3) / 2,
 }
 
 

@@ -68,8 +68,10 @@ def backward(grad, x, gamma, epsilon):
     return _gradients(grad, x, gamma, epsilon)
 
 
-def _gradients(d, x, g, e, *, mean=np.mean, hat_mean=np.mean, power=0.5, of_g=None, of_b=None):
-    hat = _hat(x, e, axis=0)
+def _gradients(
+    d, x, g, e, *, hat=_hat, mean=np.mean, hat_mean=np.mean, power=0.5, of_g=None, of_b=None
+):
+    hat = hat(x, e, axis=0)
     inner = d - mean(d, axis=0) - hat * hat_mean(d * hat, axis=0)
     return (g * inner / (x.var(axis=0) + e) ** power,
             of_g(d, x, hat) if of_g else (d * hat).sum(axis=0),
@@ -78,6 +80,10 @@ def _gradients(d, x, g, e, *, mean=np.mean, hat_mean=np.mean, power=0.5, of_g=No
 
 def _none(d: np.ndarray, axis: int) -> float:
     return 0.0
+
+
+def _of_all(d: np.ndarray, axis: int) -> np.ndarray:
+    return d.mean()
 
 
 def _but(**changes: Any) -> Callable[..., Any]:
@@ -104,6 +110,13 @@ BACKWARD: Mistakes = {
     "`epsilon`).": _but(power=1.0),
     "In your gradient for x you take sums over the batch where the formula has means.":
         _but(mean=np.sum, hat_mean=np.sum),
+    "In your gradient for x a mean runs over the whole array; a bar is the mean over the samples, "
+    "`.mean(axis=0)`.": _but(hat_mean=_of_all),
+    "In your gradient for x both means run over the whole array; a bar is the mean over the "
+    "samples, `.mean(axis=0)`.": _but(mean=_of_all, hat_mean=_of_all),
+    "In your x̂ `epsilon` stands outside the root: it belongs to the variance.":
+        _but(hat=lambda x, e, axis: (x - x.mean(axis)) / (x.std(axis) + e)),
+    "In your x̂ `epsilon` is missing.": _but(hat=lambda x, e, axis: _hat(x, 0.0, axis=axis)),
     NO_EPSILON: lambda d, x, g, e: _gradients(d, x, g, 0.0),
     "The gradients for `gamma` and `beta` are means over the batch; the formula has sums.":
         _but(of_g=_mean_hat, of_b=_mean_d),

@@ -118,6 +118,11 @@ def ends(good: list[tuple[float, float]]) -> tuple[float, float]:
     return min(value for _, value in good), max(value for _, value in good)
 
 
+def _diverged(tried: list[list[tuple[float, float]]]) -> float | None:
+    """Return the first value that diverged, if any did."""
+    return next((value for stage in tried for loss, value in stage if np.isinf(loss)), None)
+
+
 STAGES: dict[str, dict[str, Any]] = {
     "The next range has no margin: from half the smallest to twice the largest.":
         {"widen": lambda good, now: good},
@@ -142,6 +147,8 @@ STAGES: dict[str, dict[str, Any]] = {
         {"narrow": lambda tried, n: ends(tried[-1][: n // 4])},
     "Your best value is that of the last stage; an earlier one had a lower loss. Look at all.":
         {"best": lambda tried: min(tried[-1])[1]},
+    "Your best value is one whose loss was NaN: `min` and `argmin` do not step over NaN.":
+        {"best": lambda tried: _diverged(tried) or trials(tried)[0][1]},
     "You return the lowest loss, not its value.": {"best": lambda tried: trials(tried)[0][0]},
     "Your best value has the highest loss.": {"best": lambda tried: trials(tried)[-1][1]},
     "The order is first the best value, then the ranges.":

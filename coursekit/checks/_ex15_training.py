@@ -129,6 +129,9 @@ def searched(
 FIND_RATE = {
     "You choose a rate at which training diverged: its loss is NaN, not a number, and `min` and "
     "`argmin` do not step over NaN.": searched(pick=np.argmin),
+    "You choose a rate that begins well and then diverges: a loss of NaN in any epoch rules a rate "
+    "out. Python's `min` sees a NaN only where it comes first; `np.min` sees every one.":
+        searched(read=min),
     "You choose by the training loss; the validation loss decides.": searched(by="training"),
     "You choose the rate with the highest loss.":
         searched(pick=lambda losses: _lowest(np.negative(losses))),
@@ -143,16 +146,25 @@ FIND_RATE = {
 
 
 def _to_search() -> tuple[Any, ...]:
-    """Return a model whose optimizer remembers something, and one whose optimizer is new."""
+    """Return a model whose optimizer remembers something, one whose optimizer is new, and one that
+    diverges after its first epoch with a rate of 0.02: exponentials of exponentials overflow.
+    """
     from coursekit.base.keras import keras
 
     x, y, *_ = _problem(113, 30)
+    steep = keras.Sequential([keras.Input((6,)), *(
+        keras.layers.Dense(units, kind) for units, kind in
+        ((8, "exponential"), (8, "exponential"), (3, "softmax")))])  # fmt: skip
+    draw = np.random.default_rng(148)
+    steep.set_weights([draw.normal(0, 0.3, w.shape) if len(w.shape) == 2 else np.zeros(w.shape)
+                       for w in steep.weights])  # fmt: skip
+    steep.compile(keras.optimizers.SGD(0.01, 0.9, name="sgd"), loss=_CE, metrics=["accuracy"])
     old, new = classifier("find_rate", 6, 3), classifier("find_rate", 6, 8, 3, norm=True)
     old.compile(keras.optimizers.SGD(0.01, 0.9, name="sgd"), loss=_CE, metrics=["accuracy"])
     old.optimizer.build(old.trainable_variables)
     old.train_on_batch(x, y)
     new.compile(keras.optimizers.Adam(0.01, name="adam"), loss=_CE, metrics=["accuracy"])
-    return old, new
+    return old, new, steep
 
 
 _for_own_search = cache(_to_search)  # what was traced once is quick
@@ -161,12 +173,13 @@ _for_own_search = cache(_to_search)  # what was traced once is quick
 def find_rate(answer: Any) -> dict[str, Any]:
     """The rate with the lowest validation loss of any epoch; equal starts; the model as found."""
     x, y, *valid = _problem(113, 30, 60)
-    old, new = _for_own_search() if hasattr(answer, "own") else _to_search()
+    old, new, steep = _for_own_search() if hasattr(answer, "own") else _to_search()
     seen = {}
     for what, model, rates in (
         ("the rate you choose", old, (2.0, 0.7, 0.25, 0.08, 0.02, 1e-4)),
         ("the rate for a net with batch normalisation", new, (0.25, 0.08)),
         ("the rate where the first one diverges", old, (3e38, 0.25)),
+        ("the rate where the first one diverges after an epoch", steep, (0.02, 3e-4)),
     ):
         optimizer, found, first = model.optimizer, AsFound(model), rates[0]
         try:

@@ -98,7 +98,8 @@ else:
 # 2. take the `n // 4` values with the lowest losses of this stage; the next stage searches from **half
 #    the smallest** of them to **twice the largest**, a margin, but never outside the range of this stage.
 #
-# A training that diverges returns NaN as its loss: it counts as the worst.
+# A training that diverges returns NaN as its loss: it counts as the worst. (In each stage at least
+# `n // 4` trainings do not.)
 #
 # Return the pair `(best, ranges)`: the value with the lowest loss **of all stages**, and the list of
 # the pairs `(low, high)` that were searched, one for each stage, the first being the one given. `n` is at

@@ -169,13 +169,15 @@ ex.prepare(prepare)
 #
 # - Every rate begins with the weights, and with the optimizer, **as found**, and that is how you
 #   leave them at the end. So the search can come before the training and changes nothing in it.
-#   (The rate itself may stay at any value. One number of Nadam's is in no list and goes on too; it
-#   only makes the first few steps smaller.)
-# - With a rate far too high the loss becomes NaN. Such a rate must never be chosen.
+#   (The rate itself may stay at any value.)
+# - With a rate far too high the loss becomes NaN, at once or after some epochs. Such a rate must
+#   never be chosen, however well it began; at least one of the `rates` is lower than that.
 #
 # `model` is compiled. `ck.fit(model, x, y, epochs=…, validation_data=valid, verbose=0, seed=0)`
 # trains like `model.fit`, only faster, and returns the same history. `model.variables` and
-# `model.optimizer.variables` are lists; each variable has `.numpy()` and `.assign(value)`.
+# `model.optimizer.variables` are lists; each variable has `.numpy()` and `.assign(value)`. An
+# optimizer that has not trained yet has no slots; `model.optimizer.build(model.trainable_variables)`
+# makes them.
 
 
 # %% tags=["task:find_rate"]

@@ -97,7 +97,7 @@ BACKWARD = {
     "wrong": [
         (lambda g, x, *a: (backward(g, x, *a)[0], g.sum(0), g.sum(0)), "`d_gamma`: at gamma = "),
         (lambda *a: backward(*a)[0], "Expected `d_x`, `d_gamma`, `d_beta`"),
-        (lambda *a: (-backward(*a)[0], *backward(*a)[1:]), "`d_x`: at grad = "),
+        (lambda *a: (-backward(*a)[0], *backward(*a)[1:]), "`d_x`: at index (0, 0)"),
         (lambda *a: tuple(np.float64("nan") * p for p in backward(*a)), "NaN"),
     ],
 }

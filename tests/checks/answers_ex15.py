@@ -271,7 +271,7 @@ def find_rate_on_copies(model, rates, x, y, valid, epochs):
             own.assign(given)  # a new optimizer has no slots yet
         optimizer.learning_rate = rate
         history = copy.fit(x, y, epochs=epochs, validation_data=valid, verbose=0)
-        loss = min(history.history["val_loss"])
+        loss = np.min(history.history["val_loss"])
         losses[rate] = loss if np.isfinite(loss) else np.inf
     return np.float32(min(losses, key=losses.get))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import platform
@@ -11,9 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -26,12 +24,10 @@ from coursekit.course.classroom import bundle as bundles
 from coursekit.course.classroom import bundle_start, bundle_wheels
 from coursekit.course.classroom.bundle import SUPPORTED, bundle
 from coursekit.errors import ArgumentError, CourseError, DataError
+from tests.course import small_course
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = bundle_start._SYSTEMS.get((platform.system(), platform.machine()))
 VERSION = "{}.{}".format(*sys.version_info[:2])
-UV = shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
-KEPT = {"__init__.py", "__main__.py", "errors.py", "base", "course", "bootstrap", "commands.py"}
 STUB = """
 import json, os, pathlib, sys
 import coursekit
@@ -51,33 +47,10 @@ def main(arguments):
 pytestmark = pytest.mark.skipif(HERE is None, reason=f"no wheels for {platform.platform()}")
 
 
-def wheel(
-    folder: Path, name: str, version: str, program: str | None = None, python: str = ">=3.11"
-) -> str:
-    """Write the wheel of a small package, or of a program; return its line for a lock."""
-    module = name.replace("-", "_")
-    info = f"{module}-{version}.dist-info"
-    files = {
-        f"{module}/__init__.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        f"Requires-Python: {python}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{path},,{len(text)}\n" for path, text in files.items())
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
-            archive.writestr(path, text)
-        if program:
-            archive.write(program, f"{module}-{version}.data/scripts/{Path(program).name}")
-    folder.mkdir(exist_ok=True)
-    (folder / f"{module}-{version}-py3-none-any.whl").write_bytes(content.getvalue())
-    digest = hashlib.sha256(content.getvalue()).hexdigest()
-    other = hashlib.sha256(b"the file of another system").hexdigest()
-    hashes = sorted([digest, other])
-    return (
-        f"{name}=={version} \\\n    --hash=sha256:{hashes[0]} \\\n    --hash=sha256:{hashes[1]}\n"
-    )
+def wheel(folder: Path, name: str, version: str, **settings: Any) -> str:
+    """Write a wheel; its line in the lock holds the hash of another system's, too."""
+    others = [b"the file of another system"]
+    return small_course.wheel(folder, name, version, for_others=others, **settings)
 
 
 class Course:
@@ -85,29 +58,14 @@ class Course:
 
     def __init__(self, folder: Path):
         self.root, self.registry = folder / "course", folder / "registry"
-        shutil.copytree(
-            ROOT / "coursekit",
-            self.root / "coursekit",
-            ignore=lambda path, names: [
-                name
-                for name in names
-                if name not in KEPT and Path(path).name in {"coursekit", "course"}
-            ],
-        )
+        small_course.copy_package(self.root, STUB)
         room = self.root / "coursekit" / "course" / "classroom"
         room.mkdir()
         shutil.copy(bundle_start.__file__, room)
         for stub in (room.parent / "__init__.py", room / "__init__.py"):
             stub.touch()
-        (self.root / "coursekit" / "cli.py").write_text(STUB)
-        limits = self.root / "coursekit" / "course" / "bootstrap" / "environment.py"
-        limits.write_text(limits.read_text().replace("SPACE = 4 * 10**9", "SPACE = 1"))
-        (self.root / "pyproject.toml").write_text(
-            '[project]\nname = "coursekit"\ndependencies = ["ck-alpha>=1"]\n'
-            "[project.optional-dependencies]\nlab = []\ntest = []\n"
-        )
         (self.root / "untracked.txt").write_text("not part of the course")
-        self.installer = wheel(self.registry, "uv", "1.0", program=UV)
+        self.installer = wheel(self.registry, "uv", "1.0", program=small_course.UV)
         self.lock("1.0")
         subprocess.run(["git", "init", "--quiet"], cwd=self.root, check=True)
         self.add("coursekit", "pyproject.toml", "requirements.lock")

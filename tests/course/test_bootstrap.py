@@ -6,7 +6,6 @@ is most of the time a small course takes.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -16,7 +15,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 import urllib.error
@@ -32,8 +30,8 @@ from coursekit.course.bootstrap import environment, installation, registry, requ
 from coursekit.course.bootstrap import start as bootstrap
 from coursekit.course.bootstrap.leftovers import half_installed
 from coursekit.errors import CourseError
+from tests.course.small_course import UV, change, copy_package, wheel
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ["ck-alpha", "ck-beta", "ck-gamma", "ck-delta", "ck-tester"]
 STUB = """
 import json, sys
@@ -44,35 +42,9 @@ def main(arguments):
     return 7
 """
 
-
-KEPT = {"__init__.py", "__main__.py", "errors.py", "base", "course", "bootstrap", "commands.py"}
-UV = shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
 needs_uv = pytest.mark.skipif(
     UV is None, reason="uv is not installed here (the course's own .venv has it)"
 )
-
-
-def wheel(folder: Path, name: str, version: str, program: str | None = None) -> str:
-    """Write the wheel of a small package, or of a program; return its line for a lock."""
-    module = name.replace("-", "_")
-    info = f"{module}-{version}.dist-info"
-    files = {
-        f"{module}/__init__.py": f"VERSION = {version!r}\n",
-        **{f"{module}/part_{number}.py": "x = 1\n" * 50 for number in range(40)},
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{path},,{len(text)}\n" for path, text in files.items())
-    record += f"{info}/RECORD,,\n"
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(path, text)
-        if program:
-            archive.write(program, f"{module}-{version}.data/scripts/{Path(program).name}")
-    (folder / f"{module}-{version}-py3-none-any.whl").write_bytes(content.getvalue())
-    digest = hashlib.sha256(content.getvalue()).hexdigest()
-    return f"{name}=={version} \\\n    --hash=sha256:{digest}\n"
 
 
 class Course:
@@ -82,35 +54,17 @@ class Course:
         self.root, self.wheels = folder / "course", folder / "wheels"
         self.wheels.mkdir()
         self.installer = installer
-        shutil.copytree(
-            ROOT / "coursekit",
-            self.root / "coursekit",
-            ignore=lambda path, names: [
-                name
-                for name in names
-                if name not in KEPT and Path(path).name in {"coursekit", "course"}
-            ],
-        )
-        (self.root / "coursekit" / "cli.py").write_text(STUB)
-        self.change("SPACE = 4 * 10**9", "SPACE = 1")
+        copy_package(self.root, STUB, dependencies=["ck-tester>=1"])
         if empty is not None:
             copy = "import shutil, sys; "
             copy += "shutil.copytree(*sys.argv[1:], symlinks=True, dirs_exist_ok=True)"
-            self.change('"-m", "venv", str(VENV)', f'"-c", {copy!r}, {str(empty)!r}, str(VENV)')
-        (self.root / "pyproject.toml").write_text(
-            '[project]\nname = "coursekit"\ndependencies = ["ck-alpha>=1"]\n'
-            '[project.optional-dependencies]\nlab = []\ntest = ["ck-tester>=1"]\n'
-        )
+            change(
+                self.root, '"-m", "venv", str(VENV)', f'"-c", {copy!r}, {str(empty)!r}, str(VENV)'
+            )
         self.lock("1.0")
 
-    def change(self, old: str, new: str, module: str = "environment") -> None:
-        code = self.root / "coursekit" / "course" / "bootstrap" / f"{module}.py"
-        text = code.read_text(encoding="utf-8")
-        assert text.count(old) == 1
-        code.write_text(text.replace(old, new), encoding="utf-8")
-
     def lock(self, version: str) -> None:
-        lines = {name: wheel(self.wheels, name, version) for name in PACKAGES}
+        lines = {name: wheel(self.wheels, name, version, files=40) for name in PACKAGES}
         tester = lines.pop("ck-tester")
         absent = (
             lines["ck-beta"].replace(" \\", " ; sys_platform == 'plan9' \\").replace("beta", "b")
@@ -240,7 +194,7 @@ def test_life_of_an_environment(tmp_path, installer):
 
 @pytest.mark.slow
 def test_where_uv_has_no_wheel_pip_installs(course):
-    course.change('"uv.exe" if os.name == "nt" else "uv"', '"none"', module="installation")
+    change(course.root, '"uv.exe" if os.name == "nt" else "uv"', '"none"', module="installation")
     course.installer = course.installer.replace("==1.0", "==9.0")
     course.lock("1.0")
     code, out, err = course.call("lab")

@@ -92,7 +92,9 @@ class AsFound:
             value = self._optimizer.get(id(variable), np.zeros(variable.shape))
             if not np.array_equal(variable, value, equal_nan=True):
                 raise Wrong(
-                    f"{who} leaves the optimizer changed: its `{variable.path}` is not as it was."
+                    f"{who} leaves the optimizer changed: its `{variable.path}` is not as it was. "
+                    "Keep the numbers (`variable.numpy()`) of all its variables; one that has not "
+                    "trained yet has them only after `optimizer.build(model.trainable_variables)`."
                 )
 
 

@@ -89,8 +89,8 @@ def first_place(
         got: the learner's result: a number, a string, an array, or a tuple, list or dict of them.
         want: the right one. It is never quoted.
         close: whether two numbers or arrays agree.
-        args: the arguments of the call by name. Where one has the result's shape, the place is
-            told by its value.
+        args: the arguments of the call by name. Where just one has the result's shape, the place
+            is told by its value.
         names: what the parts of a tuple, or the columns of an array, are called.
 
     >>> z = np.array([-2.1, 0.5])
@@ -141,9 +141,11 @@ def _in_array(
     if got.size == 1:
         return f"you give {short(got[index])}"
     count = f" (wrong in {max(len(bad), 1)} of {got.size} places)"
-    for name, value in args.items():
-        if isinstance(value, np.ndarray) and value.shape == want.shape:
-            return f"at {name} = {short(value[index])} you give {short(got[index])}{count}"
+    arrays = {name: value for name, value in args.items() if isinstance(value, np.ndarray)}
+    alike = [name for name, value in arrays.items() if value.shape == want.shape]
+    if len(alike) == 1:
+        at = short(arrays[alike[0]][index])
+        return f"at {alike[0]} = {at} you give {short(got[index])}{count}"
     if len(names) == want.shape[-1]:
         row = f" in row {index[0]}" if want.ndim == 2 else ""
         return f"`{names[index[-1]]}`{row}: you give {short(got[index])}{count}"
