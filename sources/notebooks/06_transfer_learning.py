@@ -418,7 +418,7 @@ ck.transfer.unfreeze(model, top=2, learning_rate=0.001)
 flags = [layer.trainable for layer in model.layers if layer.weights]
 rate, step = float(model.optimizer.learning_rate), int(model.optimizer.iterations)
 ck.prove("ck.transfer.unfreeze thaws from the top, with the rate given and a new optimizer",
-         flags[1:] == [True, True] and abs(rate - 0.001) < 1e-8 and step == 0,
+         flags == [False, True, True] and abs(rate - 0.001) < 1e-8 and step == 0,
          f"trainable {flags}, rate {rate:.3g}, step {step}")  # fmt: skip
 
 # %% [markdown]

@@ -376,6 +376,12 @@ ck.prove("Each of the four, changed alone, changes the weights", min(moved.value
          ", ".join(f"{name} by up to {value:.2f}" for name, value in moved.items()))  # fmt: skip
 ck.prove("The same settings and seed repeat to the last bit", np.array_equal(weights_after(), as_usual),
          f"{len(as_usual):,} weights")  # fmt: skip
+kernels = []
+for rate in (0.003, 0.006):
+    weights_after(units=40, learning_rate=rate)
+    kernels.append(bench.model.trainable_weights[0].numpy())  # (pixels, 50): a column for each unit
+learned = int((kernels[0] != kernels[1]).any(axis=0).sum())
+ck.prove("With units=40 just 40 of the net's 50 learn", learned == 40, f"{learned} learn")
 median = {"coarse": np.nanmedian(coarse.losses), "fine": np.nanmedian(fine.losses)}
 lowest = {"coarse": np.nanmin(coarse.losses), "fine": np.nanmin(fine.losses)}
 ck.prove("The fine stage's median is at most half of the coarse one's", median["fine"] < 0.5 * median["coarse"],

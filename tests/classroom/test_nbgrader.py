@@ -27,12 +27,10 @@ ANSWERS = {  # learner → exercise → answers; points expected for each exerci
     "right": {4: {"batch_norm": True, "predict": True}, 8: {"momentum": True, "adam": True}},
     "wrong": {4: {"batch_norm": "def batch_norm(x, gamma, beta, epsilon):\n    return x\n"},
               8: {"momentum": UPHILL, "nesterov": True}},
-    "cheat": {4: {}, 8: {"momentum": CHEAT}},
-    "untouched": {4: {}, 8: {}},
+    "untouched_and_cheat": {4: {}, 8: {"momentum": CHEAT}},
 }  # fmt: skip
 POINTS = {
-    "right": {4: 2.0, 8: 3.0}, "wrong": {4: 0.0, 8: 1.0}, "cheat": {4: 0.0, 8: 0.0},
-    "untouched": {4: 0.0, 8: 0.0},
+    "right": {4: 2.0, 8: 3.0}, "wrong": {4: 0.0, 8: 1.0}, "untouched_and_cheat": {4: 0.0, 8: 0.0},
 }  # fmt: skip
 
 

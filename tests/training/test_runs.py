@@ -86,30 +86,6 @@ def test_rows_come_in_another_order_every_epoch_and_each_row_once(xla):
     assert seen[0] != seen[1] != seen[2] != list(range(40))
 
 
-@pytest.mark.slow
-def test_two_fresh_processes_give_the_same_numbers():
-    program = """
-import coursekit as ck
-lab = ck.setup(seed=42)
-import keras, numpy as np
-x = np.random.default_rng(0).normal(size=(300, 20)).astype("float32")
-y = (x.sum(axis=1) > 0).astype("int32")
-layers = keras.layers
-model = keras.Sequential([keras.Input((20,)), layers.Dense(50, "relu"), layers.Dropout(0.3),
-                          layers.BatchNormalization(), layers.Dense(2, "softmax")])
-model.compile("nadam", "sparse_categorical_crossentropy")
-history = ck.fit(model, x, y, epochs=60, validation_data=(x, y))
-print(history.history["loss"][-3:], [float(abs(w).sum()) for w in model.get_weights()])
-"""
-    runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        for _ in range(2)
-    ]
-    assert runs[0].stdout == runs[1].stdout
-    assert runs[0].stdout.count("\n") == 2
-    assert runs[0].stderr == ""
-
-
 def test_a_second_training_traces_nothing_again(xla):
     model = classifier()
     for n in (40, 40, 32):

@@ -17,7 +17,7 @@ from coursekit.course.testing.changes import changed_notebooks
 from coursekit.course.testing.notebooks import run_notebooks
 from coursekit.errors import ArgumentError
 
-_AT_ONCE = 2  # processes: each one with TensorFlow takes more than a gigabyte
+_AT_ONCE = 3  # processes, for two cores: some tests wait for others; each may take a gigabyte
 _IN_PARALLEL = ("-n", str(_AT_ONCE), "--dist=worksteal")
 _IN_RANDOM_ORDER = ("-p", "randomly")
 _INTERRUPTED = 2  # exit status of pytest

@@ -186,6 +186,7 @@ def darkest_and_lightest(png: bytes) -> tuple[float, float]:
     return float(np.quantile(grey, 0.001)), float(np.median(grey))
 
 
+@pytest.mark.parametrize("page", ["JupyterLab Dark"], indirect=True)
 def test_the_first_lesson_opens_and_runs_to_its_end(page, address):
     open_notebook(page, address, "00_start_here.ipynb")
     run_all(page)
