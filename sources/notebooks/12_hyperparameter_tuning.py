@@ -380,8 +380,9 @@ kernels = []
 for rate in (0.003, 0.006):
     weights_after(units=40, learning_rate=rate)
     kernels.append(bench.model.trainable_weights[0].numpy())  # (pixels, 50): a column for each unit
-learned = int((kernels[0] != kernels[1]).any(axis=0).sum())
-ck.prove("With units=40 just 40 of the net's 50 learn", learned == 40, f"{learned} learn")
+moves = (kernels[0] != kernels[1]).any(axis=0)
+ck.prove("With units=40 the ten closed units learn nothing, and nearly all the others do",
+         not moves[40:].any() and moves[:40].mean() > 0.8, f"{moves[40:].sum()} of 10, {moves[:40].sum()} of 40")  # fmt: skip
 median = {"coarse": np.nanmedian(coarse.losses), "fine": np.nanmedian(fine.losses)}
 lowest = {"coarse": np.nanmin(coarse.losses), "fine": np.nanmin(fine.losses)}
 ck.prove("The fine stage's median is at most half of the coarse one's", median["fine"] < 0.5 * median["coarse"],

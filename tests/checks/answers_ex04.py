@@ -273,7 +273,7 @@ def fold_needs_bias(kernel, bias, gamma, beta, mean, variance, epsilon):
 FOLD = {
     "right": [fold, fold_by_probing],
     "wrong": [
-        (fold_needs_bias, "`bias`: at gamma = "),
+        (fold_needs_bias, "`bias`: at index 0 you give"),
         (lambda *a: fold(*a)[0], "Expected `kernel`, `bias`"),
         (lambda k, *rest: (fold(k, *rest)[0], fold(k, *rest)[1][None]), "`bias`: your result"),
         (lambda k, *rest: (fold(k, *rest)[0].T, fold(k, *rest)[1]), "`kernel`: at kernel = "),
