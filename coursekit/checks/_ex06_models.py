@@ -155,14 +155,15 @@ def with_output(
     return new_output
 
 
-def _nudge(*paths: str, by: float = 0.5, place: int = 0) -> Answer:
-    """Return an action that adds to one number of each of these weights."""
+def _nudge(*paths: str, by: float = 0.5, place: int | None = 0) -> Answer:
+    """Return an action that adds to one number of each of these weights; None: to the largest."""
 
     def change(model: Any) -> None:
         for weight in model.weights:
             if weight.path.endswith(paths):
                 value = weight.numpy().copy()
-                value.flat[place] += by * max(1.0, abs(value.flat[place]))
+                i = np.abs(value).argmax() if place is None else place
+                value.flat[i] += by * max(1.0, abs(value.flat[i]))
                 weight.assign(value)
 
     return change
@@ -179,7 +180,7 @@ _MOVES: dict[str, Answer] = {
     "when nothing moves": lambda model: None,
     "when only a bias moves": _nudge("second/bias", place=-1),
     "when one number falls": _nudge("output/kernel", by=-0.5, place=-1),
-    "after a tiny change": _nudge("second/kernel", by=3e-7),
+    "after a tiny change": _nudge("second/kernel", by=3e-7, place=None),
     "when two columns change places": _swap,
     "when only a moving average moves": _nudge("first_norm/moving_mean"),
     "when a dropout layer draws": lambda model: model(_samples(), training=True),

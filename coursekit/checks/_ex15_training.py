@@ -19,7 +19,7 @@ from coursekit.checks.kit.values import array, describe, number
 _CE = "sparse_categorical_crossentropy"
 
 
-def classifier(name: str, *sizes: int, norm: bool = False) -> Any:
+def classifier(name: str, *sizes: int, norm: bool = False, fixed: bool = False) -> Any:
     """Return an uncompiled softmax classifier with given weights; `norm`alises before tanh."""
     from coursekit.base.keras import keras
 
@@ -29,7 +29,7 @@ def classifier(name: str, *sizes: int, norm: bool = False) -> Any:
         layers[-1:-1] = [make.BatchNormalization(name="norm")] * norm
     output = make.Dense(sizes[-1], "softmax", name="output")
     model = keras.Sequential([*layers, output], name="model")
-    return give_weights(model, name, 0.3)
+    return give_weights(model, name, 0.3, fixed=fixed)
 
 
 def _problem(seed: int, n: int, n_valid: int = 0) -> tuple[np.ndarray, ...]:
@@ -141,6 +141,8 @@ FIND_RATE = {
     "and remembers gradients.": searched(restore="weights"),
     "You compare the validation losses after the last epoch; the lowest of all epochs decides, as "
     "it does in early stopping.": searched(read=lambda losses: losses[-1]),
+    "You compare the highest validation losses; the lowest of each rate's epochs decides.":
+        searched(read=np.max),
     "You train one epoch with each rate, in place of `epochs`.": searched(once=True),
 }  # fmt: skip
 
@@ -180,6 +182,8 @@ def find_rate(answer: Any) -> dict[str, Any]:
         ("the rate for a net with batch normalisation", new, (0.25, 0.08)),
         ("the rate where the first one diverges", old, (3e38, 0.25)),
         ("the rate where the first one diverges after an epoch", steep, (0.02, 3e-4)),
+        ("the rate where the better one begins worse", steep, (0.01, 0.005)),
+        ("the rate where the better one ends worse", steep, (0.01, 0.003)),
     ):
         optimizer, found, first = model.optimizer, AsFound(model), rates[0]
         try:
@@ -250,7 +254,7 @@ TRAIN = {
 def _to_train() -> Any:
     from coursekit.base.keras import keras
 
-    model = classifier("train", 6, 8, 3, norm=True)
+    model = classifier("train", 6, 8, 3, norm=True, fixed=True)  # one that overfits
     model.compile(keras.optimizers.SGD(0.1, momentum=0.5), loss=_CE, metrics=["accuracy"])
     model.optimizer.build(model.trainable_variables)
     return model, [(v, v.numpy()) for v in [*model.variables, *model.optimizer.variables]]

@@ -56,7 +56,7 @@ _OUTSIDE = "In stage {} a value lies outside the range that your list gives for 
 _NOT_LOG = "The values of a stage are not log-uniform: every factor is equally likely."
 _SAMPLED: dict[str, of.Sampler] = {
     _NOT_LOG: lambda low, high, n, rng: rng.uniform(low, high, n),
-    _OUTSIDE.format(1): lambda low, high, n, rng: of.log_uniform(low / 9, high * 9, n, rng),
+    _OUTSIDE.format(1): lambda low, high, n, rng: of.log_uniform(low / 1e6, high * 1e6, n, rng),
     **dict(list(of.misused(of.log_uniform).items())[:2]),
 }
 
@@ -78,6 +78,7 @@ def coarse_to_fine(answer: Any) -> None:
     for low, high, stages, n, lucky, limit in (
         (1e-6, 1.0, 3, 12, None, 99), (1e-3, 1e3, 4, 11, None, 99), (1e-4, 1.0, 2, 300, None, 99),
         (1e-5, 10.0, 3, 20, 2, 99), (1e-5, 10.0, 3, 16, 20, 99), (1e-6, 1.0, 3, 24, None, 1),
+        (1e-4, 10.0, 2, 40, None, 1), (1e-3, 1e3, 3, 30, None, 0.5), (1e-5, 1.0, 2, 64, None, 0.2),
     ):  # fmt: skip
         _follow(answer, low, high, stages, n, lucky, limit)
     of.require_generator(

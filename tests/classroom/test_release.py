@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from coursekit import __version__
 from coursekit.base.environment import ROOT
+from coursekit.checks.engine.tasks import load
 from coursekit.cli import main
+from coursekit.course.classroom import seeds
 from coursekit.course.classroom.release import release, seed_digest
 from coursekit.course.classroom.seeds import misjudged
 from coursekit.course.notebooks import catalogue
@@ -93,6 +96,14 @@ def test_the_same_release_has_the_same_bytes(released, tmp_path):
 def test_a_seed_draws_other_inputs_on_which_checks_are_as_fair(seed, monkeypatch):
     monkeypatch.setenv("COURSEKIT_CHECK_SEED", seed)
     assert [line for n in (4, 8) for line in misjudged(n)] == []
+
+
+def test_a_seed_is_tried_on_every_task_of_an_exercise(monkeypatch):
+    monkeypatch.setattr(seeds, "run", lambda *_: SimpleNamespace(outcome="crashed"))
+    told = " ".join(misjudged(15))
+    known = [task.name for task in load(15) if task.right is not None or task.mistakes]
+    assert len(known) > 6
+    assert [name for name in known if f"15.{name} " not in told] == []
 
 
 def test_a_seed_that_makes_a_check_unfair_is_refused(tmp_path, monkeypatch):

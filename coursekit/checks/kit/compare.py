@@ -18,15 +18,16 @@ from coursekit.checks.kit.places import call_text, first_place, parameters
 from coursekit.checks.kit.values import number
 
 
-def rng(name: str) -> np.random.Generator:
+def rng(name: str, *, fixed: bool = False) -> np.random.Generator:
     """Return a generator for a check's inputs: its own, the same in every run.
 
-    With COURSEKIT_CHECK_SEED, which `class grade --seed` sets, it draws others.
+    With COURSEKIT_CHECK_SEED, which `class grade --seed` sets, it draws others, unless it is
+    `fixed`: for a training that must go a certain way, so that mistakes show.
 
     >>> int(rng("power").integers(1000)) == int(rng("power").integers(1000))
     True
     """
-    return np.random.default_rng(zlib.crc32((seed_word() + name).encode()))
+    return np.random.default_rng(zlib.crc32((seed_word() * (not fixed) + name).encode()))
 
 
 def seed_word() -> str:

@@ -12,12 +12,12 @@ from coursekit.checks.kit.compare import rng
 from coursekit.checks.kit.values import describe
 
 
-def give_weights(model: Any, name: str, scale: float = 0.8) -> Any:
-    """Draw all weights of a model from the generator `rng(name)` and return the model.
+def give_weights(model: Any, name: str, scale: float = 0.8, *, fixed: bool = False) -> Any:
+    """Draw all weights of a model from the generator `rng(name, fixed=fixed)`; return the model.
 
     Normal with the given scale, moving variances positive; seeds of dropout stay.
     """
-    draw = rng(name)
+    draw = rng(name, fixed=fixed)
     for weight in model.weights:
         values = draw.normal(0, scale, weight.shape)
         weight.assign(np.abs(values) + 0.1 if "variance" in weight.path else values)

@@ -179,10 +179,10 @@ def _still_judges(run: Any, task: Any, samples: list[int]) -> bool:
     several = len(inspect.signature(task.check).parameters)
     if any(run(task, (each,) * several).outcome == "correct" for each in (3, object())):
         return False
-    known = list(task.mistakes.items())
-    for reason, wrong in (known[sample] for sample in samples):
+    known = list(task.mistakes.values())
+    for wrong in (known[sample] for sample in samples):
         verdict = run(task, wrong if isinstance(wrong, tuple) else (wrong,))
-        if (verdict.outcome, verdict.reason) != ("wrong", reason):
+        if verdict.outcome != "wrong":
             return False
     if task.right is None:
         return True
