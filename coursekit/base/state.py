@@ -112,7 +112,7 @@ def optimizer_variables(
 ) -> list[keras.Variable]:
     """Return all variables of an optimizer, also those that it does not list.
 
-    A wrapper may leave out what is inside, and an optimizer of one's own what it keeps itself.
+    A wrapper may leave out what is inside; LossScaleOptimizer leaves out one number of Nadam's.
     """
     from coursekit.base.keras import keras
 

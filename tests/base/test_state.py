@@ -19,7 +19,7 @@ Y = (X[:, 0] > 0).astype("int32")
 OPTIMIZERS = [
     keras.optimizers.SGD,
     keras.optimizers.Adagrad,  # its slots do not start at 0
-    keras.optimizers.Nadam,  # one of its variables is not listed
+    keras.optimizers.Nadam,  # with loss scaling one of its variables is not listed
     keras.optimizers.AdamW,
 ]
 

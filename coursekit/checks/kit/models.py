@@ -93,8 +93,8 @@ class AsFound:
             if not np.array_equal(variable, value, equal_nan=True):
                 raise Wrong(
                     f"{who} leaves the optimizer changed: its `{variable.path}` is not as it was. "
-                    "Keep the numbers (`variable.numpy()`) of all its variables; one that has not "
-                    "trained yet has them only after `optimizer.build(model.trainable_variables)`."
+                    "Keep the numbers (`variable.numpy()`) of all its variables; before the first "
+                    "step it has them only after `optimizer.build(model.trainable_variables)`."
                 )
 
 
