@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from nbformat import NotebookNode
 
-from coursekit.base.environment import ROOT, inherited
 from coursekit.course.notebooks import prose
 from coursekit.course.notebooks.cells import merge_streams, named, tags, where
 from coursekit.course.notebooks.facts import QUESTION
+from coursekit.course.notebooks.kernels import NativeOutput, death, environment, this_python
 from coursekit.errors import NotebookError
 
 if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient
 
 CELL_TIMEOUT = 900
@@ -46,23 +44,6 @@ class Outcome:
     proved: list[tuple[str, bool, str]] = field(default_factory=list)
     cells: dict[str, float] = field(default_factory=dict)
     failure: str | None = None
-
-
-def environment(*, profile: str, grading: bool = False) -> dict[str, str]:
-    """Return the environment of a headless kernel; with `grading`, a failing check raises."""
-    here = inherited()
-    for name in ("PYTEST_CURRENT_TEST", "FORCE_COLOR", "NO_COLOR", "COURSEKIT_GRADING"):
-        here.pop(name, None)
-    here |= {
-        "COURSEKIT_HEADLESS": "1",
-        "COURSEKIT_PROFILE": profile,
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), here.get("PYTHONPATH")])),
-    }
-    if grading:
-        here["COURSEKIT_GRADING"] = "1"
-    return here
 
 
 def execute(
@@ -98,7 +79,7 @@ async def _execute(
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
-    manager = AsyncKernelManager(kernel_spec_manager=_this_python())
+    manager = AsyncKernelManager(kernel_spec_manager=this_python())
     client = NotebookClient(
         nb,
         km=manager,
@@ -111,15 +92,15 @@ async def _execute(
     outcome = Outcome()
     started = time.perf_counter()
     try:
-        with (scratch / "kernel.log").open("w") as log:
-            await client.async_start_new_kernel(
-                cwd=str(scratch), env=variables, stdout=log, stderr=log
-            )
-            try:
-                await client.async_start_new_kernel_client()
-            except RuntimeError as error:
-                raise NotebookError(f"The Jupyter kernel does not start: {error}.") from error
-        alive = await _run_cells(client, outcome, on_cell)
+        native = NativeOutput(scratch)
+        with native.open() as files:
+            await client.async_start_new_kernel(cwd=str(scratch), env=variables, **files)
+        try:
+            await client.async_start_new_kernel_client()
+        except RuntimeError as error:
+            raise NotebookError(f"The Jupyter kernel does not start: {error}.") from error
+        native.new()  # what it says of itself as it starts belongs to no cell
+        alive = await _run_cells(client, native, outcome, on_cell)
         client.set_widgets_metadata()
         for cell in nb.cells:
             if cell.cell_type == "code":
@@ -137,7 +118,10 @@ async def _execute(
 
 
 async def _run_cells(
-    client: NotebookClient, outcome: Outcome, on_cell: Callable[[int, int], None] | None
+    client: NotebookClient,
+    native: NativeOutput,
+    outcome: Outcome,
+    on_cell: Callable[[int, int], None] | None,
 ) -> bool:
     """Run the cells; return whether the kernel is still there to be asked."""
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -170,26 +154,12 @@ async def _run_cells(
             outcome.failure = f"{where(nb, index)}: {death(await client.km.provisioner.poll())}"
             return False
         if cell.cell_type == "code":
+            cell.outputs += native.new()
             outcome.claims += "claim" in tags(cell)
             outcome.cells[cell.id] = time.perf_counter() - started
         if on_cell is not None:
             on_cell(index + 1, len(nb.cells))
     return True
-
-
-def death(code: int | None) -> str:
-    """Say how a kernel ended, given the exit status of its process.
-
-    >>> death(3)
-    'the kernel died (exit status 3).'
-    >>> death(-9)
-    'the kernel died (signal 9; too little memory is the usual cause).'
-    """
-    if code == -9:
-        return "the kernel died (signal 9; too little memory is the usual cause)."
-    if code is not None and code < 0:
-        return f"the kernel died (signal {-code})."
-    return f"the kernel died (exit status {code})."
 
 
 async def _answers(client: NotebookClient, expressions: list[str]) -> dict[str, str]:
@@ -226,18 +196,6 @@ def checks(nb: NotebookNode, outcome: Outcome) -> dict[str, bool]:
     correct = {name.split(".")[-1] for name in outcome.correct}  # "09.power" is exercise 9's power
     names = [name for cell in nb.cells if (name := named(cell, "check")) is not None]
     return {name: name in correct for name in names}
-
-
-def _this_python() -> KernelSpecManager:
-    """Return a manager of kernel descriptions that knows one kernel: this very interpreter's."""
-    from ipykernel.kernelspec import RESOURCES, get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-
-    class ThisPython(KernelSpecManager):
-        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
-
-    return ThisPython()
 
 
 def _last_line(name: str, value: str) -> str:

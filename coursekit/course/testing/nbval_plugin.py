@@ -15,15 +15,18 @@ from collections.abc import Generator
 from pathlib import Path
 from queue import Empty
 from typing import Any
+from unittest.mock import patch
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbval import plugin as nbval
 from nbval.kernel import RunningKernel
 
+from coursekit.base.environment import current_profile
 from coursekit.checks.engine.verdict import NOT_ATTEMPTED
 from coursekit.course.notebooks.cells import named, texts, where
-from coursekit.course.notebooks.execute import death
+from coursekit.course.notebooks.kernels import NativeOutput, death, environment, this_python
 
 _KERNEL_SILENT_SECONDS = 1.0
 _OUTPUT_SECONDS = 30
@@ -38,16 +41,17 @@ class WatchedKernel(RunningKernel):
 
     def __init__(self, kernel_name: str, cwd: str | None = None, startup_timeout: float = 60):
         self._scratch = tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True)
-        # Under pytest a kernel would not pass on what native code writes to stderr.
-        change = {"PYTEST_CURRENT_TEST": None, "COURSEKIT_GRADING": None}
-        if cwd is not None and Path(cwd).name == "solutions":
-            change["COURSEKIT_GRADING"] = "1"
-        before = {name: os.environ.get(name) for name in change}
-        _set(change)
-        try:
-            super().__init__(kernel_name, self._scratch.name, startup_timeout)
-        finally:
-            _set(before)
+        self.native = NativeOutput(Path(self._scratch.name))
+        solutions = cwd is not None and Path(cwd).name == "solutions"
+        variables = environment(profile=current_profile(), grading=solutions)
+        self.km = KernelManager(kernel_spec_manager=this_python())
+        with self.native.open() as files:
+            self.km.start_kernel(cwd=self._scratch.name, env=variables, **files)
+        self.kc = self.km.client()
+        self.kc.start_channels()
+        self.kc.wait_for_ready(timeout=startup_timeout)
+        self._ensure_iopub_up()
+        self.native.new()  # what it says of itself as it starts belongs to no cell
 
     def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
         """Wait for the reply to a cell, but no longer than its kernel lives."""
@@ -77,12 +81,8 @@ class OnRealData(nbval.IPyNbFile):
 
     def setup(self) -> None:
         """Start its kernel, which finds the data in the folder given."""
-        before = os.environ.get("COURSEKIT_DATA")
-        _set({"COURSEKIT_DATA": self.config.getoption("--real-data")})
-        try:
+        with patch.dict(os.environ, COURSEKIT_DATA=self.config.getoption("--real-data")):
             super().setup()
-        finally:
-            _set({"COURSEKIT_DATA": before})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -147,7 +147,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
             raise _failure(item, reason) from error
         error.args = (f"{_place(item)}: {error}",)
         raise
-    written = [out.text for out in item.test_outputs or [] if out.get("name") == "stderr"]
+    outputs = [*(item.test_outputs or []), *item.parent.kernel.native.new()]
+    written = [out.text for out in outputs if out.get("name") == "stderr"]
     if written:
         raise _failure(item, f"writes to stderr:\n{''.join(written)}")
     if item.path.parent.name == "exercises" and named(item.cell, "check"):
@@ -168,11 +169,3 @@ def _place(item: nbval.IPyNbCell) -> str:
 
 def _failure(item: nbval.IPyNbCell, reason: str) -> nbval.NbCellError:
     return nbval.NbCellError(item.cell_num, f"{_place(item)}: {reason}", item.cell.source)
-
-
-def _set(variables: dict[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

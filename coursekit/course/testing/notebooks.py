@@ -11,7 +11,7 @@ from pathlib import Path
 from coursekit.base.environment import ROOT
 from coursekit.base.machine import cores, threads_each
 from coursekit.course.notebooks.catalogue import KINDS, Notebook
-from coursekit.course.notebooks.execute import environment
+from coursekit.course.notebooks.kernels import environment
 
 AT_ONCE = 2  # notebooks: each kernel with TensorFlow may need 2 GB
 CELL_SECONDS = 300

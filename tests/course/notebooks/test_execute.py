@@ -10,7 +10,8 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from coursekit.course.notebooks.execute import checks, environment, execute
+from coursekit.course.notebooks.execute import checks, execute
+from coursekit.course.notebooks.kernels import environment
 
 
 def notebook(*sources: str, tags: tuple[str, ...] = ()):
@@ -29,6 +30,14 @@ def test_outputs_are_stored_and_the_streams_of_a_cell_are_one():
     assert result.data["text/plain"] == "'last'"
     assert (outcome.failure, done) == (None, [(0, 2), (1, 2), (2, 2)])
     assert "execution" not in nb.cells[1].metadata
+
+
+def test_what_is_written_past_python_stands_under_the_cell_that_wrote_it():
+    written = [f"cell {number}" for number in range(20)]
+    nb = notebook(*(f"import os\nos.write(2, b'{text}');" for text in written))
+    assert execute(nb, profile="quick").failure is None
+    told = [[(out.name, out.text) for out in cell.outputs] for cell in nb.cells[1:]]
+    assert told == [[("stderr", text)] for text in written]
 
 
 def test_the_kernel_is_this_python_headless_in_an_empty_folder_that_goes(monkeypatch):
