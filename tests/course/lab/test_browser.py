@@ -128,15 +128,18 @@ def page(browser, address, request):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    page.on("console", lambda m: errors.append(told(m)) if m.type == "error" else None)
     choose_theme(page, address, request.param)
-    page.goto(address)
-    page.wait_for_selector(".jp-Notebook .jp-Cell")
-    assert page.evaluate("document.body.dataset.jpThemeName") == request.param
     yield page
+    assert page.evaluate("document.body.dataset.jpThemeName") == request.param
     page.close()
     end_kernels(browser, address)
     assert [text for text in errors if "favicon" not in text] == []
+
+
+def told(message):
+    """Return what the console says, and of what: "Failed to load resource" alone names none."""
+    return f"{message.text} ({message.location.get('url', '')})"
 
 
 def api(address, path):
