@@ -60,6 +60,19 @@ SLOW = (
     "tests/training/test_runs.py",
 )
 
+# Files that take minutes: begun first, so that no process is left alone with one at the end.
+LONG = (
+    "tests/checks/test_answers.py",
+    "tests/classroom/test_solutions.py",
+    "tests/classroom/test_beside.py",
+    "tests/nets/test_recommended_defaults.py",
+    "tests/training/test_fit.py",
+    "tests/course/lab/test_browser.py",
+    "tests/experiments/study/test_training.py",
+    "tests/classroom/test_hostile.py",
+    "tests/classroom/test_nbgrader.py",
+)
+
 os.environ["COURSEKIT_DATA"] = str(ROOT / ".cache" / "data")
 os.environ["COURSEKIT_OFFLINE"] = "1"
 for _name in ("CLASS", "PROFILE", "MIRROR", "GRADING", "PROGRESS"):
@@ -113,12 +126,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is slow; with several processes it comes first, so that none is left with it."""
+    """Mark what is slow, and put the long files in front."""
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        turn = {file: number for number, file in enumerate(LONG)}
+        items.sort(key=lambda item: turn.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +144,17 @@ def op_determinism_as_found() -> Iterator[None]:
 
         if config.is_op_determinism_enabled():
             config.disable_op_determinism()
+
+
+@pytest.fixture(autouse=True)
+def environment_as_found() -> Iterator[None]:
+    """Fail a test that leaves the environment or the working directory changed for the next one."""
+    before = dict(os.environ), Path.cwd()
+    yield
+    after = dict(os.environ), Path.cwd()
+    for variables, _ in (before, after):
+        variables.pop("PYTEST_CURRENT_TEST", None)
+    assert after == before
 
 
 def pytest_report_header() -> list[str]:

@@ -13,7 +13,7 @@ from coursekit.course.classroom.grading.examine import examine
 from coursekit.course.classroom.grading.host import Host, container_command, environment
 from coursekit.course.classroom.grading.sandbox import GUARDS, Limits
 from coursekit.course.classroom.grading.workshop import hidden
-from tests.classroom.conftest import TIMES, known, submission, task
+from tests.classroom.conftest import PATIENT, known, submission, task
 
 PROBE = """
 import json, os, socket
@@ -70,7 +70,7 @@ def seen(tmp_path_factory):
             bytes=(limits.file + 1) * 1024**2, memory=(limits.memory + 1000) * 1024**2,
         )  # fmt: skip
         nb = submission(8, {"steps_to_speed": probe})
-        result = examine(host, "kim", "kim/a.ipynb", json.dumps(nb).encode(), known, TIMES)
+        result = examine(host, "kim", "kim/a.ipynb", json.dumps(nb).encode(), known, PATIENT)
         host.close()
         del os.environ["SECRET_OF_THE_GRADER"]
         try:
@@ -154,7 +154,7 @@ def test_a_container_is_served_like_a_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     host = Host(container="image")
     nb = submission(8, {"steps_to_speed": True})
-    result = examine(host, "kim", "a.ipynb", json.dumps(nb).encode(), known, TIMES)
+    result = examine(host, "kim", "a.ipynb", json.dumps(nb).encode(), known, PATIENT)
     host.close()
     assert task(result, "steps_to_speed").outcome == "correct"
     assert result.missing == []
@@ -164,7 +164,7 @@ def test_a_container_is_served_like_a_process(tmp_path, monkeypatch):
 def test_where_no_process_is_copied_each_starts_afresh():
     host = Host(afresh=True)
     nb = submission(8, {"steps_to_speed": True, "momentum": "import os\nos._exit(0)"})
-    result = examine(host, "kim", "a.ipynb", json.dumps(nb).encode(), known, TIMES)
+    result = examine(host, "kim", "a.ipynb", json.dumps(nb).encode(), known, PATIENT)
     host.close()
     assert task(result, "momentum").outcome == "crashed"
     assert task(result, "steps_to_speed").outcome == "correct"

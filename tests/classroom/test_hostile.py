@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from coursekit.course.classroom.grading.examine import Times
-from tests.classroom.conftest import submission, task
+from tests.classroom.conftest import PATIENT, submission, task
 from tests.classroom.hostile import CASES
 
-TIMES = Times(cell=10.0, submission=300.0, check=10.0)
-PATIENT = Times(cell=120.0, submission=900.0, check=120.0)
+SHORT = Times(cell=10.0, submission=300.0, check=10.0)
 SAMPLE = ("allclose", "os._exit in the cell", "a right layer")
 
 
@@ -23,7 +22,7 @@ SAMPLE = ("allclose", "os._exit in the cell", "a right layer")
 )  # fmt: skip
 def test_each_gets_what_it_deserves(graded, number, answers, expected, before):
     ends = "time" in expected.values() or "never ends" in before or "while True" in before
-    result = graded(submission(number, answers, before=before), TIMES if ends else PATIENT)
+    result = graded(submission(number, answers, before=before), SHORT if ends else PATIENT)
     for name, outcome in expected.items():
         found = task(result, name)
         wanted = outcome if isinstance(outcome, set) else {outcome}

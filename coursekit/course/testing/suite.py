@@ -17,8 +17,8 @@ from coursekit.course.testing.changes import changed_notebooks
 from coursekit.course.testing.notebooks import run_notebooks
 from coursekit.errors import ArgumentError
 
-_AT_ONCE = 3  # processes, for two cores: some tests wait for others; each may take a gigabyte
-_IN_PARALLEL = ("-n", str(_AT_ONCE), "--dist=worksteal")
+_AT_ONCE = 3  # processes, for two cores: some tests wait for others; each takes up to two gigabytes
+_IN_PARALLEL = ("-n", str(_AT_ONCE), "--dist=loadfile", "--no-loadscope-reorder")
 _IN_RANDOM_ORDER = ("-p", "randomly")
 _INTERRUPTED = 2  # exit status of pytest
 # What belongs to one notebook: these tests, where their names hold its number.

@@ -92,7 +92,8 @@ def address(tmp_path_factory):
     nb = convert.lesson(SMALL, "sources/notebooks/01_small.py", root / "sources" / "figures")
     nbformat.write(nb, root / "notebooks" / "01_small.ipynb")
     here = dict(os.environ) | {"COURSEKIT_PROFILE": "quick", "PYTHONPATH": str(ROOT)}
-    here["JUPYTERLAB_SETTINGS_DIR"] = str(root / "settings")
+    for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+        here[name] = str(root / name.lower())  # nothing of this machine's user
     here.pop("COURSEKIT_HEADLESS", None)
     lab = subprocess.Popen(
         [sys.executable, "-c", START.format(root=str(root), port=free_port())],
@@ -175,6 +176,8 @@ def run_all(page):
     said = f"{prompts}.map(prompt => prompt.textContent.trim())"
     page.locator(".jp-Notebook .jp-Cell").first.click()
     for _ in range(60):  # the menu does nothing until the notebook has become the current one
+        page.wait_for_timeout(1000)
+        assert page.locator(".jp-Dialog").all_inner_texts() == [], "nothing is asked of a learner"
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.wait_for_timeout(1000)

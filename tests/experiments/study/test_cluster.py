@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -32,8 +31,8 @@ pytestmark = [
 class Cluster:
     """A scheduler and its workers, each a process of its own."""
 
-    def __init__(self, folder):
-        self.folder, self.workers = folder, []
+    def __init__(self, folder, wait_until):
+        self.folder, self.workers, self._wait_until = folder, [], wait_until
         self._processes = []
         where = folder / "scheduler.json"
         self._start(
@@ -58,7 +57,7 @@ class Cluster:
             for _ in range(count)
         ]
         log = self.folder / "log"
-        wait_until(lambda: log.read_text().count("Registered to:") == len(self.workers))
+        self._wait_until(lambda: log.read_text().count("Registered to:") == len(self.workers))
 
     def _start(self, name, *arguments):
         with (self.folder / "log").open("a") as log:
@@ -80,8 +79,8 @@ def toy(toy, monkeypatch):
 
 
 @pytest.fixture
-def cluster(toy, tmp_path):
-    cluster = Cluster(tmp_path)
+def cluster(toy, tmp_path, wait_until):
+    cluster = Cluster(tmp_path, wait_until)
     yield cluster
     cluster.close()
 
@@ -103,13 +102,6 @@ def results(out):
     return found
 
 
-def wait_until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def test_a_cluster_gives_the_results_of_this_process_though_a_worker_is_killed_mid_run(
     run, cluster, tmp_path, toy, monkeypatch
 ):
@@ -127,7 +119,7 @@ def test_a_cluster_gives_the_results_of_this_process_though_a_worker_is_killed_m
 
 
 def test_in_one_worker_jobs_never_overlap_and_one_that_raises_spares_the_others(
-    run, cluster, toy, monkeypatch
+    run, cluster, toy, monkeypatch, wait_until
 ):
     monkeypatch.setenv("TOY_SECONDS", "0.05")
     monkeypatch.setenv("TOY_RAISE", "run-selu-0")
@@ -139,7 +131,7 @@ def test_in_one_worker_jobs_never_overlap_and_one_that_raises_spares_the_others(
     plan = Study(("selu",), (5, 6, 7), "quick", study.PROFILES["quick"], toy.describe(None))
     with DaskCrew(cluster.address, toy.TRAINER) as crew:
         tasks = [crew.submit(job) for job in plan.run_jobs("selu", 1e-3)]
-        assert all(task.result(120) for task in tasks)
+        assert all(task.result(300) for task in tasks)
         wait_until(lambda: ("run-selu-5", 2) in [told[:2] for told in crew.epochs()])
     spans = sorted(tuple(map(float, line.split()[1:])) for line in toy.ledger("spans"))
     assert len(spans) == 10 + 3
@@ -169,7 +161,7 @@ def test_no_worker_and_a_worker_with_other_images_are_refused_before_training(
 
 
 def test_a_scheduler_that_dies_is_one_sentence_and_the_study_goes_on_elsewhere(
-    run, cluster, tmp_path, toy, monkeypatch
+    run, cluster, tmp_path, toy, monkeypatch, wait_until
 ):
     cluster.add_workers()
 

@@ -434,12 +434,14 @@ def test_a_second_study_on_the_same_folder_is_refused_in_one_sentence(run, out, 
     assert len(run()) == 4
 
 
-def test_an_interrupt_ends_in_one_sentence_and_keeps_what_is_done(script, out, toy, monkeypatch):
+def test_an_interrupt_ends_in_one_sentence_and_keeps_what_is_done(
+    script, out, toy, monkeypatch, wait_until
+):
     monkeypatch.setenv("TOY_SECONDS", "0.1")
     process = start(script, out, start_new_session=True)
     wait_until(lambda: len(files(out)) >= 3)
     os.killpg(process.pid, signal.SIGINT)
-    errors = process.communicate(timeout=20)[1]
+    errors = process.communicate(timeout=300)[1]
     assert process.returncode == 130
     assert errors.strip() == (
         "coursekit: interrupted; what is done is kept, and the same command goes on from there."
@@ -449,7 +451,7 @@ def test_an_interrupt_ends_in_one_sentence_and_keeps_what_is_done(script, out, t
     assert no_workers_left(toy)
 
 
-def test_workers_end_when_the_study_is_killed(script, out, toy, monkeypatch):
+def test_workers_end_when_the_study_is_killed(script, out, toy, monkeypatch, wait_until):
     monkeypatch.setenv("TOY_SECONDS", "30")
     process = start(script, out, "--workers", "2")
     wait_until(lambda: len(toy.ledger("started")) == 2)
@@ -460,7 +462,7 @@ def test_workers_end_when_the_study_is_killed(script, out, toy, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_again_and_again_each_run_is_done_once_with_the_results_of_a_quiet_study(
-    script, tmp_path, toy, run, monkeypatch
+    script, tmp_path, toy, run, monkeypatch, wait_until
 ):
     run(out=tmp_path / "quiet", variants=None, seeds=5)
     quiet = len(toy.ledger("started"))
@@ -470,6 +472,7 @@ def test_killed_again_and_again_each_run_is_done_once_with_the_results_of_a_quie
     for kill in range(5):
         before = files(out)
         enough = quiet + 3 + 6 * kill
+        monkeypatch.setenv("TOY_HANG", str(enough + 6))  # so that no kill comes too late
         process = start(script, out, "--seeds", "5")
         wait_until(
             lambda p=process, n=enough: p.poll() is not None or len(toy.ledger("started")) >= n
@@ -481,18 +484,12 @@ def test_killed_again_and_again_each_run_is_done_once_with_the_results_of_a_quie
         assert before.items() <= files(out).items(), "a finished run was lost or repeated"
     before = files(out)
     assert 0 < len(before) < len(expected), "the kills came too early or too late"
+    monkeypatch.delenv("TOY_HANG")
     last = start(script, out, "--seeds", "5")
-    errors = last.communicate(timeout=120)[1]
+    errors = last.communicate(timeout=300)[1]
     assert last.returncode == 0, errors
     assert before.items() <= files(out).items()
     assert results(out) == expected
-
-
-def wait_until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def no_workers_left(toy):
