@@ -27,7 +27,11 @@ _FILES = {
     "config/jupyter_server_config.json": {
         "ServerApp": {"jpserver_extensions": dict.fromkeys(_SERVER_EXTENSIONS, False)}
     },
-    "config/labconfig/page_config.json": {"disabledExtensions": dict.fromkeys(_PANELS, True)},
+    "config/labconfig/page_config.json": {
+        "disabledExtensions": dict.fromkeys(_PANELS, True),
+        "buildCheck": False,  # it takes seconds, and may ask a learner to build JupyterLab
+        "buildAvailable": False,
+    },
     "config/labconfig/default_setting_overrides.json": {
         "@jupyterlab/apputils-extension:notification": {
             "fetchNews": "false",  # "none", JupyterLab's own default, asks at every start

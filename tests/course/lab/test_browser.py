@@ -124,18 +124,24 @@ def browser():
 
 @pytest.fixture(params=["JupyterLab Light", "JupyterLab Dark"])
 def page(browser, address, request):
-    """A page in one of the two themes; at the end its console holds no error."""
-    errors = []
+    """A page in one of the two themes; at the end its console holds no error.
+
+    Nor has it asked whether JupyterLab should be built, which would ask the learner in turn.
+    """
+    errors, asked = [], []
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda m: errors.append(told(m)) if m.type == "error" else None)
+    page.on("request", lambda request: asked.append(request.url))
     choose_theme(page, address, request.param)
     yield page
     assert page.evaluate("document.body.dataset.jpThemeName") == request.param
     page.close()
     end_kernels(browser, address)
     assert [text for text in errors if "favicon" not in text] == []
+    assert any("/api/kernelspecs" in url for url in asked)
+    assert not any("/api/build" in url for url in asked)
 
 
 def told(message):
