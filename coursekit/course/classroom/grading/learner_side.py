@@ -13,6 +13,7 @@ import linecache
 import os
 import sys
 import types
+from collections.abc import Sequence
 from typing import Any
 
 from coursekit.checks.engine.runner import _last_lines, _own_place
@@ -51,13 +52,29 @@ class Unjudged:
         return name in self._correct
 
 
+class OwnChannel(Channel):
+    """The channel of this process alone: a copy made by the learner's code ends before it speaks.
+
+    If both answered, a later task would be given the answer of an earlier one.
+    """
+
+    def __init__(self, reading: int, writing: int):
+        super().__init__(reading, writing)
+        self._pid = os.getpid()
+
+    def send(self, header: Any, blobs: Sequence[bytes] = (), until: float | None = None) -> None:
+        """Send a message, or end a process that is a copy."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+        super().send(header, blobs, until)
+
+
 class Notebook:
     """The names that a submission's cells share, and what the other side asks of them."""
 
     def __init__(self, peer: Peer, holds: list[str], lookout: Lookout):
         self._peer, self._holds, self._lookout = peer, holds, lookout
         self._correct: set[str] = set()
-        self._pid = os.getpid()
         self._module = types.ModuleType("__main__")
         sys.modules["__main__"] = self._module
         self._names = self._module.__dict__
@@ -102,8 +119,6 @@ class Notebook:
                 run_cell(request["source"], request["name"], self._names)
             except BaseException as error:  # SystemExit and KeyboardInterrupt are the learner's too
                 answer |= {**told_error(error), "where": where(error)}
-            if os.getpid() != self._pid:  # a copy that the cell has made of this process
-                os._exit(0)
             _close_pictures()
         return answer | {"printed": _last_lines(output.getvalue()), "seen": self._lookout.seen}, []
 
@@ -199,6 +214,6 @@ def serve(reading: int, writing: int, holds: list[str]) -> None:
     lookout = Lookout()
     lookout.start()
     try:
-        Notebook(Peer(Channel(reading, writing), where), holds, lookout).serve()
+        Notebook(Peer(OwnChannel(reading, writing), where), holds, lookout).serve()
     finally:
         os._exit(0)
