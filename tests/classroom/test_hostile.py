@@ -5,11 +5,21 @@ from __future__ import annotations
 import pytest
 
 from coursekit.course.classroom.grading.examine import Times
+from coursekit.course.classroom.grading.host import Host
+from coursekit.course.classroom.grading.sandbox import Limits
 from tests.classroom.conftest import PATIENT, submission, task
 from tests.classroom.hostile import CASES
 
 SHORT = Times(cell=10.0, submission=300.0, check=10.0)
 SAMPLE = ("allclose", "os._exit in the cell", "a right layer")
+
+
+@pytest.fixture(scope="module")
+def host():
+    """A host whose processes get less memory than usual: one of them fills it."""
+    host = Host(limits=Limits(memory=2000))
+    yield host
+    host.close()
 
 
 @pytest.mark.parametrize(
