@@ -175,6 +175,12 @@ def open_notebook(page, address, name):
     page.goto(re.sub(r"/tree/[^?]*", f"/tree/notebooks/{name}", address) + "&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    for _ in range(600):  # the indicator says so before there is a kernel; the server knows
+        kernels = [each["kernel"] for each in page.request.get(api(address, "api/sessions")).json()]
+        if any(k["connections"] and k["execution_state"] == "idle" for k in kernels):
+            return
+        page.wait_for_timeout(500)
+    pytest.fail("the notebook got no kernel")
 
 
 def run_all(page):
