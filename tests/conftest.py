@@ -60,7 +60,7 @@ SLOW = (
     "tests/training/test_runs.py",
 )
 
-# Files that take minutes: begun first, so that no process is left alone with one at the end.
+# Files that take long: begun first, so that no process is left alone with one at the end.
 LONG = (
     "tests/checks/test_answers.py",
     "tests/classroom/test_solutions.py",
@@ -148,13 +148,20 @@ def op_determinism_as_found() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def environment_as_found() -> Iterator[None]:
-    """Fail a test that leaves the environment or the working directory changed for the next one."""
-    before = dict(os.environ), Path.cwd()
+    """Fail a test that leaves the environment or the working directory changed for the next one.
+
+    New variables count where they are the course's: a library sets some when it is imported.
+    """
+    before, folder = dict(os.environ), Path.cwd()
     yield
-    after = dict(os.environ), Path.cwd()
-    for variables, _ in (before, after):
-        variables.pop("PYTEST_CURRENT_TEST", None)
-    assert after == before
+    left = {
+        name
+        for name in before.keys() | os.environ.keys()
+        if os.environ.get(name) != before.get(name)
+        and (name in before or name.startswith("COURSEKIT_"))
+    }
+    assert left - {"PYTEST_CURRENT_TEST"} == set()
+    assert Path.cwd() == folder
 
 
 def pytest_report_header() -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import SLOW
+from .conftest import LONG, SLOW
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECT = """
@@ -78,7 +78,7 @@ def test_names_that_hold_the_clock_are_seen(tmp_path, values):
     assert there.split("::")[-1] not in here
 
 
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", SLOW + LONG)
 def test_what_is_called_slow_is_there(name):
     path, _, function = name.partition("::")
     assert f"def {function}" in (ROOT / path).read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ _FILES = {
     },
     "config/labconfig/page_config.json": {
         "disabledExtensions": dict.fromkeys(_PANELS, True),
-        "buildCheck": False,  # it takes seconds, and may ask a learner to build JupyterLab
+        "buildCheck": False,  # it may ask a learner to build JupyterLab
         "buildAvailable": False,
     },
     "config/labconfig/default_setting_overrides.json": {

@@ -49,8 +49,12 @@ class WatchedKernel(RunningKernel):
             self.km.start_kernel(cwd=self._scratch.name, env=variables, **files)
         self.kc = self.km.client()
         self.kc.start_channels()
-        self.kc.wait_for_ready(timeout=startup_timeout)
-        self._ensure_iopub_up()
+        try:
+            self.kc.wait_for_ready(timeout=startup_timeout)
+            self._ensure_iopub_up()
+        except RuntimeError:
+            self.stop()
+            raise
         self.native.new()  # what it says of itself as it starts belongs to no cell
 
     def await_reply(self, msg_id: str, timeout: float | None = None) -> None:
@@ -138,6 +142,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         item.parent.ended = f"{_place(item)}: {died}"
         raise _failure(item, str(died)) from died
     except nbval.NbCellError as error:
+        item.parent.kernel.native.new()  # what it wrote is not the next cell's
         if item.parent.timed_out:
             limit = item.config.option.nbval_cell_timeout
             stuck = "waiting for output" in str(error)

@@ -188,7 +188,6 @@ def run_all(page):
     said = f"{prompts}.map(prompt => prompt.textContent.trim())"
     page.locator(".jp-Notebook .jp-Cell").first.click()
     for _ in range(60):  # the menu does nothing until the notebook has become the current one
-        page.wait_for_timeout(1000)
         assert page.locator(".jp-Dialog").all_inner_texts() == [], "nothing is asked of a learner"
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

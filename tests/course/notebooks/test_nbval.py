@@ -30,6 +30,7 @@ def printing(source: str, stored: str, *tags: str):
     return new_code_cell(source, outputs=[output], execution_count=1, metadata={"tags": list(tags)})
 
 
+FAILS_AND_WRITES = "import os\nos.system('echo late >&2')\n1 / 0"
 ALONE = ["-p", "no:cacheprovider", "-n", "0"]  # in one process: quicker for tiny notebooks
 GOOD = (
     printing("print('new')", "old\n"),
@@ -69,7 +70,7 @@ def test_each_kind_of_failure_names_notebook_and_cell(tmp_path, capfd, no_real_d
     store(tmp_path, "notebooks/02_endless.ipynb", "while True:\n    pass", "after = 2")
     store(tmp_path, "notebooks/03_stderr.ipynb", "import os\nos.system('echo careful >&2');")
     changed = printing("print('new')", "old\n", "nbval-check-output")
-    store(tmp_path, "solutions/04_changed.ipynb", changed, "1 / 0", "2")
+    store(tmp_path, "solutions/04_changed.ipynb", changed, FAILS_AND_WRITES, "2")
     untouched = printing("print('a: not attempted')", "", "check:a")
     attempted = printing("print('b: correct')", "", "check:b")
     store(tmp_path, "exercises/05_solved.ipynb", untouched, attempted)
