@@ -94,15 +94,22 @@ def test_a_check_sends_five_facts_and_nothing_of_the_answer(folder, monkeypatch)
     assert "slope" not in text
 
 
+def senders() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "coursekit-class"}
+
+
 def test_nothing_is_sent_without_opting_in(tmp_path, monkeypatch):
-    before = threading.active_count()
+    before = senders()
     verdict = ck.exercise(3).leaky_relu(leaky)
     assert verdict.notes == ()
-    assert threading.active_count() == before
     monkeypatch.setenv("COURSEKIT_CLASS", str(tmp_path))
     monkeypatch.setenv("COURSEKIT_HEADLESS", "1")
     ck.exercise(3).leaky_relu(leaky)
     assert not list(tmp_path.glob("*.jsonl"))
+    assert senders() == before
+    monkeypatch.delenv("COURSEKIT_HEADLESS")
+    ck.exercise(3).leaky_relu(leaky)
+    assert len(senders() - before) == 1
 
 
 def test_the_learner_is_told_once_and_keeps_the_pseudonym(folder, monkeypatch):

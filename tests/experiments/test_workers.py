@@ -54,10 +54,11 @@ def test_a_process_that_dies_takes_no_other_task_with_it():
 
 
 def test_a_process_that_dies_between_two_tasks_is_replaced():
+    others = set(threading.enumerate())
     with Workers(1) as crew:
         pid = result_of(crew.submit("", os.getpid))
         os.kill(pid, signal.SIGTERM)
-        for thread in threading.enumerate():  # until its death is noticed here
+        for thread in set(threading.enumerate()) - others:  # until its death is noticed here
             if thread.name == "ExecutorManagerThread":
                 thread.join(120)
         assert result_of(crew.submit("", os.getpid)) != pid
