@@ -26,6 +26,7 @@ from pathlib import Path
 import pytest
 
 from coursekit import __main__
+from coursekit.base.files import locked
 from coursekit.course.bootstrap import environment, installation, registry, requirements
 from coursekit.course.bootstrap import start as bootstrap
 from coursekit.course.bootstrap.leftovers import half_installed
@@ -240,12 +241,15 @@ def test_killed_at_any_moment_the_next_call_goes_on(course):
 
 @pytest.mark.slow
 def test_two_calls_at_once_do_not_fight(course):
-    both = [course.start("test"), course.start("test")]
+    (course.root / ".cache").mkdir(exist_ok=True)
+    with locked(course.root / ".cache" / "setup.lock"):  # so that neither is done before the other
+        both = [course.start("test"), course.start("test")]
+        said = [process.stdout.readline() for process in both]
+    assert ["waiting for it to end" in line for line in said] == [True, True]
     answers = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [7, 7]
     assert [err for _, err in answers] == ["", ""]
     assert sum("Setting up the course" in out for out, _ in answers) == 1
-    assert sum("waiting for it to end" in out for out, _ in answers) == 1
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def address(tmp_path_factory):
             pytest.fail("the lab ended without an address")
     finally:
         lab.send_signal(signal.SIGINT)
-        lab.wait(60)
+        lab.wait(PATIENCE / 1000)
         lab.stdout.close()
 
 

@@ -394,11 +394,17 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 
-def test_the_epochs_of_the_jobs_in_work_are_told(processes, monkeypatch):
+def test_the_epochs_of_the_jobs_in_work_are_told(processes, toy, monkeypatch):
     told = []
-    monkeypatch.setattr(runner.StudyProgress, "epoch", lambda self, *epoch: told.append(epoch))
+
+    def hear(self, key, *epoch):
+        told.append((key, *epoch))
+        if key == "run-selu-0":
+            toy.note("heard", key)
+
+    monkeypatch.setattr(runner.StudyProgress, "epoch", hear)
     monkeypatch.setattr(runner, "_PAUSE", 0.02)
-    monkeypatch.setenv("TOY_SECONDS", "0.2")
+    monkeypatch.setenv("TOY_WAIT", "run-selu-0")
     found = processes(variants="selu", seeds=1)[0]
     assert ("run-selu-0", 1, {"val_accuracy": found["history"]["val_accuracy"][0]}) in told
 
@@ -437,7 +443,7 @@ def test_a_second_study_on_the_same_folder_is_refused_in_one_sentence(run, out, 
 def test_an_interrupt_ends_in_one_sentence_and_keeps_what_is_done(
     script, out, toy, monkeypatch, wait_until
 ):
-    monkeypatch.setenv("TOY_SECONDS", "0.1")
+    monkeypatch.setenv("TOY_HANG", "8")  # so that it does not come too late
     process = start(script, out, start_new_session=True)
     wait_until(lambda: len(files(out)) >= 3)
     os.killpg(process.pid, signal.SIGINT)

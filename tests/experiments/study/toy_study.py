@@ -3,7 +3,8 @@
 It stands in a module of its own because worker processes import it by name. TOY_FOLDER is where it
 keeps its ledger; TOY_SECONDS is how long an epoch takes; TOY_KILL and TOY_RAISE name a job whose
 worker dies or whose training raises, the first TOY_TIMES times; a job that more than TOY_HANG
-were started before hangs.
+were started before hangs; TOY_WAIT names a job that goes on after its first epoch once the ledger
+"heard" has a line.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ def describe(budget):
 
 def train(job, tell):
     began = time.time()
-    _note("started", f"{job.key} {os.getpid()}")
+    note("started", f"{job.key} {os.getpid()}")
     if len(ledger("started")) > int(os.environ.get("TOY_HANG", "1000000")):
         time.sleep(300)
     state = zlib.crc32(job.variant.encode()) + 31 * job.seed
     accuracies = []
     for epoch in range(1, job.epochs + 1):
         time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
+        while epoch == 2 and job.key == os.environ.get("TOY_WAIT") and not ledger("heard"):
+            time.sleep(0.02)
         state = (1_103_515_245 * state + 12_345) % 2**31
         accuracies.append((state % 1000) / 1000 - abs(job.learning_rate - 5e-4))
         tell(epoch, {"val_accuracy": accuracies[-1]})
@@ -41,8 +44,8 @@ def train(job, tell):
     if job.key == os.environ.get("TOY_RAISE") and _first_times():
         raise MemoryError("no room for the toy")
     best = max(range(len(accuracies)), key=lambda i: accuracies[i])
-    _note("finished", job.key)
-    _note("spans", f"{job.key} {began} {time.time()}")
+    note("finished", job.key)
+    note("spans", f"{job.key} {began} {time.time()}")
     return {
         "history": {"val_accuracy": accuracies},
         "best_epoch": best + 1,
@@ -66,13 +69,13 @@ def ledger(name):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def _note(name, line):
+def note(name, line):
     with (Path(os.environ["TOY_FOLDER"]) / name).open("a") as file:
         file.write(line + "\n")
 
 
 def _first_times():
-    _note("accidents", "one")
+    note("accidents", "one")
     return len(ledger("accidents")) <= int(os.environ.get("TOY_TIMES", "1"))
 
 
