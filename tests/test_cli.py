@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -155,14 +157,47 @@ def test_what_follows_test_goes_to_the_suite(monkeypatch, words, passed_on, quic
     assert seen == [(passed_on, quick)]
 
 
-def test_port_in_use_is_refused_when_asked_for_and_passed_over_otherwise(
-    course, taken_port, monkeypatch
-):
+def test_a_port_in_use_is_refused_when_asked_for(course, taken_port):
     with pytest.raises(CourseError, match=f"Port {taken_port} is in use: name another"):
         lab(course, port=taken_port)
     assert not (course / "work").exists()
-    monkeypatch.setattr(jupyter_server, "FIRST_PORT", taken_port)
-    assert taken_port < jupyter_server.choose_port(None) < taken_port + 100
+
+
+@pytest.fixture
+def other_lab():
+    """The port of a lab that answers whoever has not its token as JupyterLab does: 403."""
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(403)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_where_another_lab_takes_the_port_in_the_meantime_it_is_the_next(
+    course, other_lab, monkeypatch, capsys
+):
+    truth, a_moment_ago = jupyter_server._is_free, iter([True])
+    monkeypatch.setattr(
+        jupyter_server, "_is_free", lambda port: next(a_moment_ago, False) or truth(port)
+    )
+    monkeypatch.setattr(jupyter_server, "FIRST_PORT", other_lab)
+    monkeypatch.setattr(jupyter_server, "compile_beside", _interrupt)
+    monkeypatch.setattr(jupyter_server.signal, "signal", lambda *_: None)
+    assert lab(course) == 0
+    (port,) = re.findall(r"JupyterLab: http://127.0.0.1:(\d+)/", capsys.readouterr().out)
+    assert other_lab < int(port) < other_lab + 100
+
+
+def _interrupt():
+    raise KeyboardInterrupt
 
 
 def test_lab_outside_a_clone_says_so(tmp_path):
@@ -172,6 +207,7 @@ def test_lab_outside_a_clone_says_so(tmp_path):
 
 def test_jupyter_that_does_not_start_is_one_sentence(course, monkeypatch):
     monkeypatch.setattr(jupyter_server, "_OWN_OPTIONS", ("--ServerApp.ip=1.2.3",))
+    monkeypatch.setattr(jupyter_server.signal, "signal", lambda *_: None)
     with pytest.raises(CourseError, match=r"JupyterLab did not start: .+jupyter\.log\)\.$"):
         lab(course)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from coursekit.course.lab.hub import serve_for_hub
-from coursekit.course.lab.jupyter_server import choose_port, serve
+from coursekit.course.lab.jupyter_server import check_port, serve
 from coursekit.course.lab.workspace import lay_out
 from coursekit.errors import ArgumentError, CourseError
 
@@ -41,14 +41,14 @@ def open_lab(
         return serve_for_hub(
             root, FIRST_NOTEBOOK, offline=offline, fresh=fresh, solutions=solutions
         )
-    number = choose_port(port)
+    check_port(port)
     for line in lay_out(root, fresh=fresh, solutions=solutions).lines():
         print(line)
     print("Data:")
     for line in data_lines():
         print(f"  {line}")
     log = root / ".cache" / "jupyter.log"
-    return serve(root, FIRST_NOTEBOOK, port=number, browser=browser, offline=offline, log=log)
+    return serve(root, FIRST_NOTEBOOK, port=port, browser=browser, offline=offline, log=log)
 
 
 def data_lines() -> Iterator[str]:

@@ -32,23 +32,13 @@ _OWN_OPTIONS = (
 )
 
 
-def choose_port(wanted: int | None) -> int:
-    """Return the port asked for, or a free one from 8888 on.
-
-    Raises ArgumentError where the port asked for is in use.
-    """
-    if wanted is not None:
-        if not _is_free(wanted):
-            raise ArgumentError(
-                f"Port {wanted} is in use: name another with --port, or leave --port out and a "
-                "free one is taken."
-            )
-        return wanted
-    for port in range(FIRST_PORT, FIRST_PORT + 100):
-        if _is_free(port):
-            return port
-    last = FIRST_PORT + 99
-    raise CourseError(f"No port from {FIRST_PORT} to {last} is free: name another with --port.")
+def check_port(wanted: int | None) -> None:
+    """Raise ArgumentError where the port asked for is in use."""
+    if wanted is not None and not _is_free(wanted):
+        raise ArgumentError(
+            f"Port {wanted} is in use: name another with --port, or leave --port out and a free "
+            "one is taken."
+        )
 
 
 def environment(root: Path, *, offline: bool) -> dict[str, str]:
@@ -64,14 +54,17 @@ def environment(root: Path, *, offline: bool) -> dict[str, str]:
     return kept | own | ({"COURSEKIT_OFFLINE": "1"} if offline else {})
 
 
-def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, log: Path) -> int:
+def serve(
+    root: Path, opened: str, *, port: int | None, browser: bool, offline: bool, log: Path
+) -> int:
     """Serve `root/work` and open the notebook `opened` (a path in it) until Ctrl-C; return 0.
 
-    Jupyter's own messages go to the file `log`. Raises CourseError where JupyterLab does not start.
+    Without a port it is the first free one from 8888 on. Jupyter's own messages go to the file
+    `log`. Raises CourseError where JupyterLab does not start.
     """
     token = secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", *_OWN_OPTIONS, *OPTIONS]
-    command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={root / 'work'}"]
+    command.append(f"--ServerApp.root_dir={root / 'work'}")
     command.append(f"--LabApp.default_url=/lab/tree/{opened}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # containers; reachable from this machine only, by token
@@ -82,15 +75,23 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
     log.parent.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _stop)
     with log.open("wb") as messages:
-        server = subprocess.Popen(
-            command, env=variables, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages
-        )
-        compiling = None
+        server = compiling = None
         try:
-            _wait_for(server, f"http://127.0.0.1:{port}/api", log)
-            compiling = compile_beside()
-            print(f"\nJupyterLab: http://127.0.0.1:{port}/lab/tree/{opened}?token={token}")
+            while True:
+                number = port or _free_port()
+                server = subprocess.Popen(
+                    [*command, f"--ServerApp.port={number}"],
+                    env=variables, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+                )  # fmt: skip
+                if _answers(server, f"http://127.0.0.1:{number}/api/status?token={token}", log):
+                    break
+                if port or _is_free(number):  # else another lab, started just now, was first at it
+                    raise CourseError(
+                        f"JupyterLab did not start: {_last_line(log)} (its messages: {log})."
+                    )
+            print(f"\nJupyterLab: http://127.0.0.1:{number}/lab/tree/{opened}?token={token}")
             print("Ctrl-C here ends it.", flush=True)
+            compiling = compile_beside()
             code = server.wait()
         except (KeyboardInterrupt, SystemExit):
             _end(server)
@@ -105,26 +106,29 @@ def serve(root: Path, opened: str, *, port: int, browser: bool, offline: bool, l
     return 0
 
 
-def _wait_for(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def _answers(server: subprocess.Popen[bytes], address: str, log: Path) -> bool:
+    """Wait until the server answers, which no other does at this address; say whether it lives."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     give_up = time.monotonic() + _START_SECONDS
     while server.poll() is None:
         try:
             opener.open(address, timeout=5).close()
-        except (urllib.error.URLError, OSError):
+        except (urllib.error.URLError, OSError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             if time.monotonic() > give_up:
                 raise CourseError(
                     f"JupyterLab gives no answer after {_START_SECONDS} s (its messages: {log})."
                 ) from None
             time.sleep(0.1)
         else:
-            return
-    raise CourseError(f"JupyterLab did not start: {_last_line(log)} (its messages: {log}).")
+            return True
+    return False
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
+def _end(server: subprocess.Popen[bytes] | None) -> None:
     """Let JupyterLab shut its kernels down; a second Ctrl-C or 15 s end it at once."""
-    if server.poll() is not None:
+    if server is None or server.poll() is not None:
         return
     server.terminate()
     try:
@@ -141,6 +145,14 @@ def _stop(number: int, frame: object) -> None:
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _free_port() -> int:
+    for port in range(FIRST_PORT, FIRST_PORT + 100):
+        if _is_free(port):
+            return port
+    last = FIRST_PORT + 99
+    raise CourseError(f"No port from {FIRST_PORT} to {last} is free: name another with --port.")
 
 
 def _is_free(port: int) -> bool:
