@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import secrets
 import struct
 import sys
 from collections.abc import Iterable
@@ -20,9 +21,11 @@ GUARDS = {
     "files": "the learner's code can write its scratch folder only, and cannot read solutions",
     "processes": "the learner's code sees no other process, and none of its own outlives it",
     "user": "the learner's code runs without the rights of whoever grades",
-    "limits": "time, memory, file size and number of processes are limited",
+    "limits": "time, memory and file size are limited",
+    "number": "the learner's code can start a limited number of processes only",
 }
-UNPRIVILEGED = 65534  # "nobody"
+_USERS = 1_000_000_000, 2_000_000_000  # users that no system has given out
+_NOBODY = 65534
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
 )  # fmt: skip
@@ -58,6 +61,8 @@ def confine(scratch: Path, hidden: Iterable[Path], limits: Limits) -> list[str]:
         holds.append("limits")
     if _without_rights(scratch, root, "files" in holds):
         holds.append("user")
+    if "limits" in holds and os.geteuid() != 0:  # the kernel counts no processes of root
+        holds.append("number")
     return holds
 
 
@@ -140,16 +145,14 @@ def _address_space() -> int:
 
 
 def _without_rights(scratch: Path, root: bool, sealed: bool) -> bool:
-    """Give up every right; as root, become nobody where nobody can read the course.
+    """Give up every right; as root, become another user where one can read the course.
 
-    Where nobody cannot, root without its capabilities in a sealed file system is as harmless.
+    Where none can, root without its capabilities in a sealed file system does as little harm, but
+    for the number of its processes.
     """
     nobody = root and _readable_by_nobody()
     if nobody:
-        os.chown(scratch, UNPRIVILEGED, UNPRIVILEGED)
-        os.setgroups([])
-        os.setgid(UNPRIVILEGED)
-        os.setuid(UNPRIVILEGED)
+        _become_nobody(scratch)
     if sys.platform != "linux":
         return nobody
     libc = ctypes.CDLL(None, use_errno=True)
@@ -161,8 +164,20 @@ def _without_rights(scratch: Path, root: bool, sealed: bool) -> bool:
     return libc.capset(head, bytes(24)) == 0 and (nobody or sealed)
 
 
+def _become_nobody(scratch: Path) -> None:
+    """Become a user of its own: the processes of one learner are counted apart from another's."""
+    os.setgroups([])
+    for user in (secrets.choice(range(*_USERS)), _NOBODY):  # a container may know the second only
+        with contextlib.suppress(OSError):
+            os.chown(scratch, user, user)
+            os.setgid(user)
+            os.setuid(user)
+            return
+    raise PermissionError("no user without rights to become")
+
+
 def _readable_by_nobody() -> bool:
-    """Return whether "nobody" can enter the folders that Python imports from."""
+    """Return whether a user without rights can enter the folders that Python imports from."""
     for folder in filter(None, [*sys.path, sys.prefix]):
         for part in (Path(folder), *Path(folder).parents):
             if part.exists() and part.stat().st_mode & 0o005 != 0o005 and not part.is_file():

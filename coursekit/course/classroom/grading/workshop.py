@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
         channel = os.dup(0), os.dup(1)
         _silence()
         prepare()
-        serve(*channel, ["network", "files", "processes", "user", "limits"])
+        serve(*channel, list(sandbox.GUARDS))
     prepare()
     _silence()
     if arguments[1] == "once":
