@@ -16,6 +16,8 @@ from coursekit.base.environment import ROOT, inherited
 if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpecManager
 
+_LONGEST_SOCKET = 100  # bytes; macOS takes 103, and a number is put to it
+
 
 def environment(*, profile: str, grading: bool = False) -> dict[str, str]:
     """Return the environment of a headless kernel; with `grading`, a failing check raises."""
@@ -50,6 +52,17 @@ def this_python() -> KernelSpecManager:
             return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(extra_arguments=options))
 
     return ThisPython()
+
+
+def sockets(folder: Path) -> dict[str, str]:
+    """Return the settings of a kernel's manager by which they talk over sockets in `folder`.
+
+    Ports are chosen before the kernel starts, and another process may have taken one by then. They
+    remain the way on Windows and where the path is longer than a socket's may be.
+    """
+    path = str(folder / "kernel")
+    fits = len(os.fsencode(path)) <= _LONGEST_SOCKET
+    return {"transport": "ipc", "ip": path} if os.name == "posix" and fits else {}
 
 
 class NativeOutput:

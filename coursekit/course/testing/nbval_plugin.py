@@ -26,7 +26,13 @@ from nbval.kernel import RunningKernel
 from coursekit.base.environment import current_profile
 from coursekit.checks.engine.verdict import NOT_ATTEMPTED
 from coursekit.course.notebooks.cells import named, texts, where
-from coursekit.course.notebooks.kernels import NativeOutput, death, environment, this_python
+from coursekit.course.notebooks.kernels import (
+    NativeOutput,
+    death,
+    environment,
+    sockets,
+    this_python,
+)
 
 _KERNEL_SILENT_SECONDS = 1.0
 _OUTPUT_SECONDS = 30
@@ -41,10 +47,11 @@ class WatchedKernel(RunningKernel):
 
     def __init__(self, kernel_name: str, cwd: str | None = None, startup_timeout: float = 60):
         self._scratch = tempfile.TemporaryDirectory(prefix="coursekit-", ignore_cleanup_errors=True)
-        self.native = NativeOutput(Path(self._scratch.name))
+        scratch = Path(self._scratch.name)
+        self.native = NativeOutput(scratch)
         solutions = cwd is not None and Path(cwd).name == "solutions"
         variables = environment(profile=current_profile(), grading=solutions)
-        self.km = KernelManager(kernel_spec_manager=this_python())
+        self.km = KernelManager(kernel_spec_manager=this_python(), **sockets(scratch))
         with self.native.open() as files:
             self.km.start_kernel(cwd=self._scratch.name, env=variables, **files)
         self.kc = self.km.client()

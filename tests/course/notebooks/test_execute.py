@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def test_the_kernel_is_this_python_headless_in_an_empty_folder_that_goes(monkeyp
     executable, folder = nb.cells[2].outputs[0].text.splitlines()
     assert executable == sys.executable
     assert not Path(folder).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such sockets")
+@pytest.mark.parametrize(("length", "transport"), [(10, "ipc"), (120, "tcp")])
+def test_no_port_is_chosen_ahead_where_a_path_can_take_its_place(monkeypatch, length, transport):
+    with tempfile.TemporaryDirectory(prefix="b" * length) as base:
+        monkeypatch.setattr(tempfile, "tempdir", base)
+        nb = notebook(
+            "from ipykernel.connect import get_connection_info\n"
+            "print(get_connection_info(unpack=True)['transport'])"
+        )
+        assert execute(nb, profile="quick").failure is None
+        assert nb.cells[1].outputs[0].text == f"{transport}\n"
+        assert list(Path(base).iterdir()) == []
 
 
 def test_a_relative_folder_means_the_callers_and_not_the_kernels(monkeypatch, tmp_path):
