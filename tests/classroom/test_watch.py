@@ -161,7 +161,7 @@ def test_a_share_that_hangs_holds_no_check_up(folder, monkeypatch):
     assert len(sent(folder)) == 3
 
 
-def test_a_disk_that_fills_up_tears_no_line(folder, monkeypatch):
+def test_a_disk_that_fills_up_tears_no_line(folder, monkeypatch, wait_until):
     real, state = os.write, {"calls": 0}
 
     def write(handle, data):
@@ -175,7 +175,8 @@ def test_a_disk_that_fills_up_tears_no_line(folder, monkeypatch):
     monkeypatch.setattr(class_line.os, "write", write)
     ex = ck.exercise(3)
     ex.leaky_relu(leaky)
-    assert not class_line.flush(0.2)
+    wait_until(lambda: state["calls"] == 2)
+    assert not class_line.flush(0)
     ex.leaky_relu(leaky)
     assert len(sent(folder)) == 2
 
@@ -334,7 +335,8 @@ def test_a_folder_that_vanishes_keeps_the_last_board_with_a_note(tmp_path):
 
 
 @pytest.fixture
-def receiver(tmp_path):
+def receiver(tmp_path, monkeypatch):
+    monkeypatch.setattr(class_line, "_PATIENCE", PATIENCE)  # a busy machine is no vanished class
     (tmp_path / "in").mkdir()
     with served(Receiver(tmp_path / "in", 0, "127.0.0.1")) as server:
         yield server
@@ -583,6 +585,7 @@ def test_it_watches_until_ctrl_c_and_receives_meanwhile(tmp_path, monkeypatch, c
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     monkeypatch.setattr("coursekit.course.classroom.watch._pause", pause)
+    monkeypatch.setattr(class_line, "_PATIENCE", PATIENCE)
     watch(folder, serve=port)
     assert len(rounds) == 3
     assert "1 learner, 0 stuck" in capsys.readouterr().out, "the board stays to be read"
