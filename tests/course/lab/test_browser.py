@@ -134,7 +134,8 @@ def page(browser, address, request):
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda m: errors.append(told(m)) if m.type == "error" else None)
     page.on("request", lambda request: asked.append(request.url))
-    choose_theme(page, address, request.param)
+    set_up(page, address, "apputils-extension:themes", theme=request.param)
+    set_up(page, address, "docmanager-extension:plugin", autosave=False)  # the next finds it unrun
     yield page
     assert page.evaluate("document.body.dataset.jpThemeName") == request.param
     page.close()
@@ -162,11 +163,11 @@ def end_kernels(browser, address):
     context.close()
 
 
-def choose_theme(page, address, theme):
+def set_up(page, address, plugin, **settings):
     """Write it into the settings, as the menu does."""
     answer = page.request.put(
-        api(address, "lab/api/settings/@jupyterlab/apputils-extension:themes"),
-        data=json.dumps({"raw": json.dumps({"theme": theme})}),
+        api(address, f"lab/api/settings/@jupyterlab/{plugin}"),
+        data=json.dumps({"raw": json.dumps(settings)}),
     )
     assert answer.ok, answer.text()
 
