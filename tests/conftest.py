@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[1]
 AT_HAND = ROOT.parent / "shared" / "data"
 REAL = {"mnist": AT_HAND / "mnist", "cifar10": AT_HAND / "cifar10-images.zip"}
-PATIENCE = 300  # seconds: what takes a moment may take a hundred times as long on a busy machine
 # Beside those marked so: what trains for long, starts kernels, installs, or starts many processes.
 SLOW = (
     "tests/analysis/test_uncertainty.py",

@@ -28,13 +28,13 @@ from coursekit.course.lab import hub as lab_hub
 from coursekit.course.lab.workspace import lay_out
 from coursekit.datasets import cache_dir
 from coursekit.errors import CourseError
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "instructors"
 CONFIG = PAGES / "jupyterhub_config.py"
 DOCKERFILE = (PAGES / "Dockerfile").read_text(encoding="utf-8")
 PASSWORD = "open sesame"
-PATIENCE = 300
 LESSON = "notebooks/09_learning_rate_schedules.ipynb"
 MISSING = [
     *(name for name in ("jupyterhub", "dockerspawner") if not importlib.util.find_spec(name)),

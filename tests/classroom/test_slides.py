@@ -19,6 +19,7 @@ from coursekit.course.classroom.slides_deck import deck
 from coursekit.course.classroom.slides_render import html
 from coursekit.course.notebooks.catalogue import Notebook, built
 from coursekit.errors import CourseError
+from tests.patience import PATIENCE
 
 LESSONS = [notebook.name for notebook in built(ROOT, ["notebooks"])]
 CHROMIUM = next(
@@ -225,7 +226,6 @@ in_a_browser = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here to see slides with"),
 ]
-PATIENCE = 300_000  # milliseconds; for a hung machine only
 OVER = """() => {
   const page = document.querySelector('section.present .page');
   const smallest = Math.min(1, parseFloat(getComputedStyle(page).fontSize)
@@ -242,7 +242,7 @@ OVER = """() => {
 
 def opened(browser, path, address=""):
     page = browser.new_page(viewport={"width": 1280, "height": 720})
-    page.context.set_default_timeout(PATIENCE)  # also for what the page opens
+    page.context.set_default_timeout(1000 * PATIENCE)  # also for what the page opens
     page.trouble = []
     page.on("pageerror", lambda error: page.trouble.append(str(error)))
     page.on("console", lambda m: page.trouble.append(m.text) if m.type == "error" else None)

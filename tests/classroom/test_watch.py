@@ -31,9 +31,9 @@ from coursekit.course.classroom.watch_board import board
 from coursekit.course.classroom.watch_lines import Folder, Receiver
 from coursekit.course.classroom.watch_page import Page, as_html, as_text, served
 from coursekit.errors import ArgumentError, CourseError
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 300.0
 SECRET = 0.7310585786
 NOON = 1_800_000_000.0
 

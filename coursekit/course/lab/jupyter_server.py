@@ -113,7 +113,7 @@ def _answers(server: subprocess.Popen[bytes], address: str, log: Path) -> bool:
     while server.poll() is None:
         try:
             opener.open(address, timeout=5).close()
-        except (urllib.error.URLError, OSError) as error:
+        except OSError as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
             if time.monotonic() > give_up:

@@ -17,13 +17,7 @@ from nbformat import NotebookNode
 from coursekit.course.notebooks import prose
 from coursekit.course.notebooks.cells import merge_streams, named, tags, where
 from coursekit.course.notebooks.facts import QUESTION
-from coursekit.course.notebooks.kernels import (
-    NativeOutput,
-    death,
-    environment,
-    sockets,
-    this_python,
-)
+from coursekit.course.notebooks.kernels import NativeOutput, death, environment, settings
 from coursekit.errors import NotebookError
 
 if TYPE_CHECKING:
@@ -85,7 +79,7 @@ async def _execute(
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
-    manager = AsyncKernelManager(kernel_spec_manager=this_python(), **sockets(scratch))
+    manager = AsyncKernelManager(**settings(scratch))
     client = NotebookClient(
         nb,
         km=manager,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -36,7 +36,21 @@ def environment(*, profile: str, grading: bool = False) -> dict[str, str]:
     return here
 
 
-def this_python() -> KernelSpecManager:
+def settings(folder: Path) -> dict[str, Any]:
+    """Return what a kernel's manager needs: which kernel, and how to talk to it.
+
+    They talk over sockets in `folder`: ports are chosen before the kernel starts, and another
+    process may have taken one by then. Ports remain the way on Windows, and where the path is
+    longer than a socket's may be.
+    """
+    path = str(folder / "kernel")
+    kernel = {"kernel_spec_manager": _this_python()}
+    if os.name == "posix" and len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        return kernel | {"transport": "ipc", "ip": path}
+    return kernel
+
+
+def _this_python() -> KernelSpecManager:
     """Return a manager of kernel descriptions that knows one kernel: this very interpreter's.
 
     What is written past Python goes to the files of `NativeOutput`. ipykernel would read it in a
@@ -52,17 +66,6 @@ def this_python() -> KernelSpecManager:
             return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(extra_arguments=options))
 
     return ThisPython()
-
-
-def sockets(folder: Path) -> dict[str, str]:
-    """Return the settings of a kernel's manager by which they talk over sockets in `folder`.
-
-    Ports are chosen before the kernel starts, and another process may have taken one by then. They
-    remain the way on Windows and where the path is longer than a socket's may be.
-    """
-    path = str(folder / "kernel")
-    fits = len(os.fsencode(path)) <= _LONGEST_SOCKET
-    return {"transport": "ipc", "ip": path} if os.name == "posix" and fits else {}
 
 
 class NativeOutput:

@@ -26,13 +26,7 @@ from nbval.kernel import RunningKernel
 from coursekit.base.environment import current_profile
 from coursekit.checks.engine.verdict import NOT_ATTEMPTED
 from coursekit.course.notebooks.cells import named, texts, where
-from coursekit.course.notebooks.kernels import (
-    NativeOutput,
-    death,
-    environment,
-    sockets,
-    this_python,
-)
+from coursekit.course.notebooks.kernels import NativeOutput, death, environment, settings
 
 _KERNEL_SILENT_SECONDS = 1.0
 _OUTPUT_SECONDS = 30
@@ -51,7 +45,7 @@ class WatchedKernel(RunningKernel):
         self.native = NativeOutput(scratch)
         solutions = cwd is not None and Path(cwd).name == "solutions"
         variables = environment(profile=current_profile(), grading=solutions)
-        self.km = KernelManager(kernel_spec_manager=this_python(), **sockets(scratch))
+        self.km = KernelManager(**settings(scratch))
         with self.native.open() as files:
             self.km.start_kernel(cwd=self._scratch.name, env=variables, **files)
         self.kc = self.km.client()

@@ -23,6 +23,7 @@ from PIL import Image
 
 from coursekit.base.environment import ROOT
 from coursekit.course.notebooks import convert
+from tests.patience import PATIENCE
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), ""
@@ -36,7 +37,6 @@ QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PATIENCE = 300_000  # milliseconds; for a hung machine only
 SMALL = """\
 # %% [markdown]
 # # A small lesson
@@ -108,7 +108,7 @@ def address(tmp_path_factory):
             pytest.fail("the lab ended without an address")
     finally:
         lab.send_signal(signal.SIGINT)
-        lab.wait(PATIENCE / 1000)
+        lab.wait(PATIENCE)
         lab.stdout.close()
 
 
@@ -130,7 +130,7 @@ def page(browser, address, request):
     """
     errors, asked = [], []
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(1000 * PATIENCE)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda m: errors.append(told(m)) if m.type == "error" else None)
     page.on("request", lambda request: asked.append(request.url))
