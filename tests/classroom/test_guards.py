@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +54,28 @@ items = list(found.items())
 for i in range(0, len(items), 5):
     print(json.dumps(dict(items[i:i + 5])))
 raise ValueError
+"""
+LEARNER = """
+import os, resource, signal, sys
+from pathlib import Path
+from coursekit.course.classroom.grading import sandbox
+sandbox._become_nobody(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_NPROC, (20, 20))
+made = []
+try:
+    for _ in range(int(sys.argv[2])):
+        process = os.fork()
+        if not process:
+            os.closerange(0, 3)
+            signal.pause()
+        made.append(process)
+except BlockingIOError:
+    pass
+print(os.getuid(), len(made), flush=True)
+sys.stdin.read()
+for process in made:
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
 """
 REFUSED = {
     "network": ["network"],
@@ -110,6 +134,28 @@ def test_a_guard_that_is_said_to_hold_holds(seen, guard):
         assert found["check"] == ""
         assert found["read"] in ("FileNotFoundError", "PermissionError")
         assert (folder / "neighbour.ipynb").read_text() == "the neighbour's"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
+def test_the_processes_of_two_learners_are_counted_apart(tmp_path):
+    """Each may have 20: fifteen and fifteen at once are started, of thirty only what is left."""
+    learners, told = [], []
+    try:
+        for i, wanted in enumerate(("15", "15", "30")):
+            (folder := tmp_path / str(i)).mkdir()
+            learner = subprocess.Popen(
+                [sys.executable, "-c", LEARNER, str(folder), wanted], cwd=ROOT, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+            learners.append(learner)
+            told.append([int(word) for word in learner.stdout.readline().split()])
+            assert folder.stat().st_uid == told[-1][0]
+    finally:
+        for learner in learners:
+            learner.communicate()
+    users, counts = zip(*told, strict=True)
+    assert counts == (15, 15, 19)
+    assert len({0, *users}) == 4
 
 
 @pytest.mark.slow
