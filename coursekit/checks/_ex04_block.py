@@ -10,7 +10,7 @@ import numpy as np
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call
 from coursekit.checks.kit.compare import rng
-from coursekit.checks.kit.models import give_weights
+from coursekit.checks.kit.models import give_weights, in_both
 from coursekit.checks.kit.values import describe
 
 N_INPUTS = 60
@@ -21,7 +21,7 @@ def look_at_block(answer: Any) -> dict[str, Any]:
     from coursekit.base.keras import keras
 
     seen: dict[str, Any] = {}
-    ids: set[int] = set()
+    made: list[Any] = []
     for units in (30, 50, 30):
         layers = call(answer, units)
         if not isinstance(layers, (list, tuple)):
@@ -33,10 +33,10 @@ def look_at_block(answer: Any) -> dict[str, Any]:
                             + hint)  # fmt: skip
         if not layers:
             raise Wrong("Your list of layers is empty.")
-        if ids & {id(layer) for layer in layers}:
+        if in_both(made, layers):
             raise Wrong("A second call returns the same layer objects: two blocks of a net would "
                         "share their weights. Make new layers in each call.")  # fmt: skip
-        ids |= {id(layer) for layer in layers}
+        made += layers
         seen |= _seen_in(keras.Sequential([keras.Input((N_INPUTS,)), *layers]), units)
     return seen
 

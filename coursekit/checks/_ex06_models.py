@@ -10,7 +10,13 @@ import numpy as np
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call
 from coursekit.checks.kit.compare import rng
-from coursekit.checks.kit.models import AsFound, give_weights, require_model, with_weights
+from coursekit.checks.kit.models import (
+    AsFound,
+    give_weights,
+    in_both,
+    require_model,
+    with_weights,
+)  # fmt: skip
 from coursekit.checks.kit.values import describe
 
 CLASSES = 5
@@ -79,7 +85,7 @@ def look_at_copy(answer: Any) -> dict[str, Any]:
     ):  # fmt: skip
         model = _net(units, frozen, norm=norm)
         copy = _made(answer, model, n_frozen, len(model.layers))
-        if {id(w) for w in copy.weights} & {id(w) for w in model.weights}:
+        if in_both(copy.weights, model.weights):
             raise Wrong("Your copy shares layers with the original: training the one would change "
                         "the other.")  # fmt: skip
         if not isinstance(copy, keras.Sequential) or len(copy.layers) != len(model.layers):

@@ -10,7 +10,7 @@ import numpy as np
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call
 from coursekit.checks.kit.compare import rng
-from coursekit.checks.kit.models import AsFound, give_weights, require_model
+from coursekit.checks.kit.models import AsFound, give_weights, in_both, require_model
 from coursekit.checks.kit.simulate import softmax
 
 N_FEATURES = 6
@@ -125,7 +125,7 @@ def _require_own_weights(model: Any, encoder: Any, x: np.ndarray, n_classes: int
     model.train_on_batch(x, np.arange(len(x)) % n_classes)
     try:
         found.require_same()
-        shared = {id(w) for w in model.weights} & {id(w) for w in encoder.weights}
+        shared = in_both(model.weights, encoder.weights)
     except Wrong:
         shared = True
     if shared:

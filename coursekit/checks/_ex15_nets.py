@@ -15,7 +15,7 @@ import numpy as np
 from coursekit.checks.engine.verdict import Wrong
 from coursekit.checks.kit.calling import call
 from coursekit.checks.kit.compare import rng
-from coursekit.checks.kit.models import require_model
+from coursekit.checks.kit.models import in_both, require_model
 
 _SHAPE, _HIDDEN, _UNITS, _CLASSES = (32, 32, 3), 20, 100, 10
 _LOW = -1.0507009873554805 * 1.6732632423543772  # SELU's lowest value
@@ -99,9 +99,9 @@ class Net:
         if hidden[0][0] != np.prod(_SHAPE):
             seen = hidden[0][0]
             raise Wrong(f"The first hidden layer sees {seen} numbers of an image; it has 32·32·3.")
-        known = {id(w) for w in sum(self.others.values(), self.kernels)}
+        known = sum(self.others.values(), self.kernels)
         for weight in self.model.weights:
-            if id(weight) not in known and tuple(weight.shape) != (_CLASSES,):
+            if not in_both([weight], known) and tuple(weight.shape) != (_CLASSES,):
                 raise Wrong(
                     f"Besides dense layers of {_UNITS} units your net has a weight `{weight.name}` "
                     f"of shape {tuple(weight.shape)}; the task wants none."

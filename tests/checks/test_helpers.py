@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import functools
+import gc
+import re
+import weakref
 
 import numpy as np
 import pytest
 
+from coursekit.base.environment import ROOT
+from coursekit.base.keras import keras
 from coursekit.checks import Wrong
+from coursekit.checks._ex04_block import block, look_at_block
 from coursekit.checks.engine.stubs import is_untouched
 from coursekit.checks.engine.tasks import TaskList
 from coursekit.checks.kit.behaviour import behaviour
 from coursekit.checks.kit.calling import call, require_subclass
 from coursekit.checks.kit.compare import agree, close_each, rng
+from coursekit.checks.kit.models import AsFound
 from coursekit.checks.kit.values import array, describe, number
 
 # Stubs
@@ -365,3 +372,36 @@ def test_one_process_judges_fairly_with_one_seed_word_after_another(monkeypatch)
         double(lambda x: x + x)
         with pytest.raises(Wrong, match="You square it"):
             double(lambda x: x**2)
+
+
+# Objects told apart by their ids, which are unique among the living only
+
+
+def test_layers_of_earlier_calls_are_held_while_the_check_looks_for_them():
+    made = []
+
+    def hidden_block(units):
+        gc.collect()
+        assert [ref for ref in made if ref() is None] == []
+        layers = block()(units)
+        made.extend(map(weakref.ref, layers))
+        return layers
+
+    look_at_block(hidden_block)
+    assert len(made) == 9
+
+
+def test_variables_of_an_optimizer_that_was_replaced_are_held():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    found, rate = AsFound(model), weakref.ref(model.optimizer.learning_rate)
+    model.compile("adam", "mse")
+    gc.collect()
+    assert rate() is not None
+    with pytest.raises(Wrong, match="leaves the optimizer changed"):
+        found.require_same()
+
+
+def test_ids_are_compared_in_one_place():
+    modules = (ROOT / "coursekit" / "checks").rglob("*.py")
+    assert [m.name for m in modules if re.search(r"\bid\(", m.read_text())] == ["models.py"]

@@ -48,7 +48,7 @@ def input_spec(model: Any, x: np.ndarray) -> tuple[tuple[int | None, ...], str]:
 def program(model: keras.Model, shape: tuple, dtype: str) -> Callable[[Any, Any], tf.Tensor]:
     """Return the model's program (x, keys) -> (samples, n, classes), compiled at first use."""
     layers = model._flatten_layers(include_self=False)
-    rates = [(id(layer), *(_number(layer, rate) for rate in _RATES)) for layer in layers]
+    rates = [(weakref.ref(layer), *(_number(layer, rate) for rate in _RATES)) for layer in layers]
     fingerprint = (shape, dtype, rates)
     known, run = _programs.get(model, (None, None))
     if known != fingerprint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,20 @@ def require_model(value: Any, what: str = "Your model") -> None:
         raise Wrong(f"{what} has no weights yet: it must start with a `keras.Input`.")
 
 
+def in_both(these: Iterable[Any], those: Iterable[Any]) -> bool:
+    """Return whether one object (not an equal one) is in both: a layer, a weight.
+
+    An id is unique among living objects only. So both are lists here, and so is, at the caller's,
+    what an answer made earlier.
+
+    >>> a, b = [1], [1]
+    >>> in_both([a], [b]), in_both([a], [b, a])
+    (False, True)
+    """
+    these, those = list(these), list(those)
+    return not {id(one) for one in these}.isdisjoint(id(one) for one in those)
+
+
 def with_weights(model: Any) -> list[Any]:
     """Return the layers that have weights, in order."""
     return [layer for layer in model.layers if layer.weights]
@@ -57,7 +71,7 @@ class AsFound:
         self._layers = list(model.layers)
         self._flags = [layer.trainable for layer in model.layers]
         self._weights = [np.array(v) for v in model.variables]
-        self._optimizer = {id(v): np.array(v) for v in _slots(model)}
+        self._optimizer = [(variable, np.array(variable)) for variable in _slots(model)]
 
     def require_same(
         self, who: str = "Your function", *, optimizer: bool = True, rate_may_differ: bool = False
@@ -89,7 +103,8 @@ class AsFound:
                 self.model.optimizer, "_learning_rate", None
             ):
                 continue
-            value = self._optimizer.get(id(variable), np.zeros(variable.shape))
+            found = (value for old, value in self._optimizer if old is variable)
+            value = next(found, np.zeros(variable.shape))
             if not np.array_equal(variable, value, equal_nan=True):
                 raise Wrong(
                     f"{who} leaves the optimizer changed: its `{variable.path}` is not as it was. "

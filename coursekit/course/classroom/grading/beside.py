@@ -201,7 +201,7 @@ def _take_out_of_sight(sources: dict[str, list[str]]) -> None:
 
 
 def _codes(task: Any) -> dict[str, Any]:
-    """Return the code of every function of the checks, by where it stands."""
+    """Return every function of the checks with its code, by where it stands."""
     found: dict[str, Any] = {}
     _add(found, "check", task.check, 0)
     for name, module in sys.modules.items():
@@ -216,9 +216,9 @@ def _add(found: dict[str, Any], name: str, value: Any, depth: int) -> None:
     if isinstance(value, type) and value.__module__.startswith(_CHECKS):
         for key, member in vars(value).items():
             if isinstance(member, FunctionType):
-                found[f"{name}.{key}"] = (id(member), member.__code__)
+                found[f"{name}.{key}"] = (member, member.__code__)
     elif isinstance(value, FunctionType) and depth < 4:
-        found[name] = (id(value), value.__code__)
+        found[name] = (value, value.__code__)
         for i, cell in enumerate(value.__closure__ or ()):
             try:
                 _add(found, f"{name}[{i}]", cell.cell_contents, depth + 1)
