@@ -16,7 +16,7 @@ from coursekit.checks.kit.models import (
     in_both,
     require_model,
     with_weights,
-)  # fmt: skip
+)
 from coursekit.checks.kit.values import describe
 
 CLASSES = 5
