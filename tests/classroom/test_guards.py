@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -55,7 +57,6 @@ for i in range(0, len(items), 5):
     print(json.dumps(dict(items[i:i + 5])))
 raise ValueError
 """
-NOBODY = 65534
 LEARNER = """
 import os, resource, signal, sys
 from pathlib import Path
@@ -121,11 +122,22 @@ def seen(tmp_path_factory):
     return found | {"server": reached}, set(GUARDS) - set(result.missing), folder
 
 
+def _can_seal() -> bool:
+    """Return whether `unshare` and `mount` do here what the guards need: Linux 5.12 or later."""
+    if sys.platform != "linux" or not shutil.which("unshare"):
+        return False
+    version = tuple(int(part) for part in platform.release().split(".")[:2])
+    command = ["unshare", "--map-root-user", "--mount", "--net", "--pid", "--ipc", "--fork"]
+    mount = [*command, "mount", "-t", "tmpfs", "none", "/proc"]
+    return version >= (5, 12) and subprocess.run(mount, capture_output=True).returncode == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("guard", GUARDS)
 def test_a_guard_that_is_said_to_hold_holds(seen, guard):
     found, holds, folder = seen
     if guard not in holds:
+        assert guard == "number" or not _can_seal(), "the system gives it"
         pytest.skip(f"this system does not give it: {GUARDS[guard]}")
     for name in REFUSED[guard]:
         assert isinstance(found[name], str), (name, found)
@@ -140,6 +152,10 @@ def test_a_guard_that_is_said_to_hold_holds(seen, guard):
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root")
 def test_the_processes_of_two_learners_are_counted_apart(tmp_path):
     """Each may have 20: fifteen and fifteen at once are started, of thirty only what is left."""
+    try:
+        os.chown(tmp_path, 1_500_000_000, 1_500_000_000)
+    except OSError:
+        pytest.skip("this container does not know the users that no system has given out")
     learners, told = [], []
     try:
         for i, wanted in enumerate(("15", "15", "30")):
@@ -155,8 +171,6 @@ def test_the_processes_of_two_learners_are_counted_apart(tmp_path):
         for learner in learners:
             learner.communicate()
     users, counts = zip(*told, strict=True)
-    if set(users) == {NOBODY}:
-        pytest.skip("this container knows no other user than nobody")
     assert counts == (15, 15, 19)
     assert len({0, *users}) == 4
 
